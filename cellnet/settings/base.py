@@ -1,0 +1,62 @@
+"""The base of every settings group: frozen, strict, and able to describe its own fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cellnet.errors import SettingsError
+
+
+def setting(
+    default: Any, *, label: str, help: str, unit: str = "", live: bool = False, **limits: Any
+) -> Any:
+    """Declare one setting.
+
+    Args:
+        default: the value when nothing is given.
+        label: a short name for forms.
+        help: one or two sentences on what the setting does.
+        unit: the unit of the value, empty for a plain number.
+        live: whether the setting may change while a training runs.
+        limits: pydantic constraints (``ge``, ``le``, ``gt``, ``lt``, ``min_length`` ...), from
+            which forms take their range.
+    """
+    extra = {"unit": unit, "live": live}
+    return Field(default, title=label, description=help, json_schema_extra=extra, **limits)
+
+
+class SettingsGroup(BaseModel):
+    """A frozen group of settings. Unknown keys and impossible values raise `SettingsError`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise SettingsError(problems=find_problems(error, type(self))) from None
+
+    def replace(self, **changes: Any) -> Any:
+        """Return a validated copy with some top-level fields changed."""
+        return type(self)(**{**self.model_dump(), **changes})
+
+
+def find_problems(error: ValidationError, group: type[BaseModel]) -> dict[str, str]:
+    """Turn a pydantic error into ``{key: what is wrong and what would be right}``."""
+    problems: dict[str, str] = {}
+    for item in error.errors(include_url=False):
+        key = ".".join(str(part) for part in item["loc"])
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, SettingsError):
+            for below, text in cause.problems.items():
+                problems[f"{key}.{below}" if below else key] = text
+        elif item["type"] == "extra_forbidden":
+            known = ", ".join(group.model_fields)
+            problems[key] = f"unknown setting (value {item['input']!r}); known here: {known}"
+        elif item["type"] == "value_error":
+            problems[key] = str(cause)
+        else:
+            problems[key] = f"{item['input']!r} is not possible: {item['msg']}"
+    return problems

@@ -1,0 +1,41 @@
+"""Named starting points of the settings tree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cellnet.errors import SettingsError
+from cellnet.settings.groups import Settings
+
+_BALANCED_RATIOS = {
+    "adaptive_radius_ratio": 0.22,
+    "local_distance_ratio": 0.6,
+    "functional_distance_ratio": 0.85,
+    "distant_distance_ratio": 1.0,
+}
+
+_PRESETS: dict[str, dict[str, Any]] = {
+    "quickstart": {
+        "lattice": _BALANCED_RATIOS,
+        "embedding": {"teacher": "minilm", "teacher_width": 384, "normalize": True},
+    },
+    "seed": {},
+    "balanced": {"lattice": _BALANCED_RATIOS},
+    "large": {
+        "lattice": {"dimensions": (37, 37, 37)},
+        "training": {"batch_size": 8},
+    },
+}
+
+PRESET_NAMES: tuple[str, ...] = tuple(_PRESETS)
+
+
+def preset(name: str) -> Settings:
+    """Return the settings called ``name``.
+
+    Raises:
+        SettingsError: if there is no such preset.
+    """
+    if name not in _PRESETS:
+        raise SettingsError(f"unknown preset {name!r}; known: {', '.join(PRESET_NAMES)}")
+    return Settings(**_PRESETS[name])
