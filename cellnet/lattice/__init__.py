@@ -1,0 +1,1 @@
+"""The lattice: geometry, connections and dynamics."""

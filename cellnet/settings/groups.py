@@ -81,8 +81,8 @@ class LatticeSettings(SettingsGroup):
     @field_validator("dimensions")
     @classmethod
     def _edges_are_sensible(cls, value: tuple[int, int, int]) -> tuple[int, int, int]:
-        if min(value) < 2 or max(value) > 128:
-            raise ValueError(f"each of {list(value)} must be between 2 and 128 cells")
+        if min(value) < 3 or max(value) > 128:
+            raise ValueError(f"each of {list(value)} must be between 3 and 128 cells (below 3 there is no interior)")
         return value
 
     @model_validator(mode="after")

@@ -1,0 +1,28 @@
+"""The distant expert, slow fields: the mean of far cells drives an ODE."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from cellnet.experts.driven_field import DrivenField
+from cellnet.settings import DistantExpertSettings
+
+
+class DistantExpert(nn.Module):
+    """Let the mean of the distant tier push the state along a learned flow."""
+
+    def __init__(self, state_size: int, settings: DistantExpertSettings) -> None:
+        super().__init__()
+        self.field = DrivenField(
+            state_size, settings.hidden_size, method=settings.ode_method, steps=settings.integration_steps
+        )
+
+    def forward(self, own: Tensor, neighborhood_mean: Tensor) -> Tensor:
+        """Return the proposed change of each cell.
+
+        Args:
+            own: normalized states, (N, B, C).
+            neighborhood_mean: their mean over the distant tier, (N, B, C); zero where it is empty.
+        """
+        change: Tensor = self.field(own, neighborhood_mean)
+        return change

@@ -1,0 +1,35 @@
+"""The right-hand side that both continuous parts share: a small network driven by a fixed input."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from cellnet.experts.ode import integrate
+from cellnet.layers import ZeroLinear
+from cellnet.settings.groups import OdeMethod
+
+
+class DrivenField(nn.Module):
+    """Solve ds/dt = W2 silu(W1 s + V d + b) with a drive d that stays fixed, and return s(1) - s(0).
+
+    W2 starts at zero, so that the untrained field leaves the state alone.
+    """
+
+    def __init__(self, state_size: int, hidden_size: int, *, method: OdeMethod, steps: int) -> None:
+        super().__init__()
+        self.from_state = nn.Linear(state_size, hidden_size)
+        self.from_drive = nn.Linear(state_size, hidden_size, bias=False)
+        self.activation = nn.SiLU()
+        self.to_change = ZeroLinear(hidden_size, state_size)
+        self.method: OdeMethod = method
+        self.steps = steps
+
+    def forward(self, start: Tensor, drive: Tensor) -> Tensor:
+        """Return the change (..., C) of states (..., C) under the drive (..., C) in one unit of time."""
+        pushed = self.from_drive(drive)
+
+        def field(state: Tensor) -> Tensor:
+            change: Tensor = self.to_change(self.activation(self.from_state(state) + pushed))
+            return change
+
+        return integrate(field, start, method=self.method, steps=self.steps) - start

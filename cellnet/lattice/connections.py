@@ -1,0 +1,165 @@
+"""Which cell sees which, by tier: lists for sums and blocks for attention, rebuilt when a ratio changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cellnet.lattice.geometry import (
+    TIERS,
+    Tier,
+    coordinates,
+    linear_index,
+    morton_order,
+    tier_offsets,
+)
+from cellnet.lattice.sums import CellLists
+from cellnet.settings import LatticeSettings, NeighborSettings
+
+_PADDING = 8  # Attention kernels want rows of the mask aligned to this many elements.
+_CELLS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class AttentionBlocks:
+    """Cells grouped in blocks; the cells of a block share one list of possible neighbors.
+
+    Attributes:
+        queries: cell of each place, (blocks, Q); the last block is padded with its own last cell.
+        keys: cells that any cell of the block sees, (blocks, K), padded with cell 0.
+        mask: true where the key is a neighbor of the query, (blocks, 1, Q, K); a query without
+            neighbors sees one arbitrary key, and its answer is discarded through ``has_neighbors``.
+        copies: for each cell, its places in ``keys``.
+        has_neighbors: 1 for cells with at least one neighbor, else 0, (N, 1, 1).
+    """
+
+    queries: Tensor
+    keys: Tensor
+    mask: Tensor
+    copies: CellLists
+    has_neighbors: Tensor
+
+
+class TierConnections:
+    """The neighbors of every cell in one tier, in the engine's cell order."""
+
+    def __init__(self, lists: CellLists, block_cells: int) -> None:
+        self.lists = lists
+        self.block_cells = block_cells
+        self.counts = lists.lengths
+        self.inverse_counts = 1.0 / self.counts.clamp_min(1)
+        self._blocks: AttentionBlocks | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no cell has a neighbor in this tier."""
+        return len(self.lists.rows) == 0
+
+    @property
+    def blocks(self) -> AttentionBlocks:
+        """The tier as blocks for attention, made on first use."""
+        if self._blocks is None:
+            self._blocks = _make_blocks(self.lists, self.block_cells)
+        return self._blocks
+
+
+def _make_blocks(lists: CellLists, block_cells: int) -> AttentionBlocks:
+    device = lists.rows.device
+    cells = len(lists.lengths)
+    blocks = -(-cells // block_cells)
+    queries = torch.arange(blocks * block_cells, device=device).clamp_max(cells - 1).view(blocks, block_cells)
+    query_of_edge = torch.repeat_interleave(torch.arange(cells, device=device), lists.lengths)
+    block_of_edge = query_of_edge // block_cells
+    neighbor = lists.rows.long()
+
+    seen = torch.zeros(blocks, cells, dtype=torch.bool, device=device)
+    seen[block_of_edge, neighbor] = True
+    key_count = int(seen.sum(dim=1).max())
+    width = -(-key_count // _PADDING) * _PADDING
+    place_of_cell = seen.cumsum(dim=1, dtype=torch.int32) - 1
+    block, cell = seen.nonzero(as_tuple=True)
+    place = place_of_cell[block, cell].long()
+    keys = torch.zeros(blocks, width, dtype=torch.long, device=device)
+    keys[block, place] = cell
+
+    mask = torch.zeros(blocks, block_cells, width, dtype=torch.bool, device=device)
+    mask[block_of_edge, query_of_edge % block_cells, place_of_cell[block_of_edge, neighbor].long()] = True
+    mask[..., 0] |= ~mask.any(dim=-1)
+    copies = CellLists.from_pairs(cell, block * width + place, cells)
+    has_neighbors = (lists.lengths > 0).view(cells, 1, 1)
+    return AttentionBlocks(queries, keys, mask.unsqueeze(1), copies, has_neighbors)
+
+
+class ConnectionIndex:
+    """All connections of a lattice.
+
+    Args:
+        lattice: dimensions, boundary and ratios.
+        neighbors: where thresholds come from.
+        block_cells: cells per block of the attention.
+        device: where the index is kept.
+        build_device: where it is computed; by default where it is kept.
+
+    Attributes:
+        order: linear index of the cell at each place of the engine, (N,).
+        rank: place in the engine of each linear index, (N,).
+        tiers: the connections of each tier.
+    """
+
+    def __init__(
+        self,
+        lattice: LatticeSettings,
+        neighbors: NeighborSettings,
+        *,
+        block_cells: int,
+        device: torch.device | str = "cpu",
+        build_device: torch.device | str | None = None,
+    ) -> None:
+        self.lattice = lattice
+        build = torch.device(build_device or device)
+        cells = lattice.cell_count
+        order = morton_order(lattice.dimensions) if lattice.enable_morton_encoding else torch.arange(cells)
+        self.order = order.to(device)
+        self.rank = torch.argsort(self.order)
+        thresholds = neighbors.get_distance_thresholds(lattice)
+        offsets = tier_offsets(lattice, thresholds)
+        self.tiers: dict[Tier, TierConnections] = {}
+        for tier in TIERS:
+            lists = _neighbor_lists(lattice, offsets.of(tier).to(build), self.order.to(build))
+            lists = CellLists(lists.rows.to(device), lists.starts.to(device))
+            self.tiers[tier] = TierConnections(lists, min(block_cells, cells))
+        total = sum(connections.counts for connections in self.tiers.values())
+        assert isinstance(total, Tensor)
+        self.inverse_total_counts = 1.0 / total.clamp_min(1)
+
+    def neighbors_of(self, cell: int) -> dict[Tier, Tensor]:
+        """Return the linear indices of one cell's neighbors, by tier, sorted."""
+        place = int(self.rank[cell])
+        found = {}
+        for tier, connections in self.tiers.items():
+            start, end = connections.lists.starts[place : place + 2].tolist()
+            found[tier] = self.order[connections.lists.rows[start:end].long()].sort().values
+        return found
+
+
+def _neighbor_lists(lattice: LatticeSettings, offsets: Tensor, order: Tensor) -> CellLists:
+    """List each cell's neighbors (as places in the engine) for the displacements (K, 3) of a tier."""
+    device = order.device
+    size = torch.tensor(lattice.dimensions, device=device)
+    rank = torch.argsort(order)
+    here = coordinates(lattice.dimensions, device)[order]
+    rows, lengths = [], []
+    for part in here.split(_CELLS_AT_ONCE):
+        there = part[:, None, :] + offsets[None, :, :]
+        if lattice.boundary == "toroidal":
+            there = there % size
+            valid = torch.ones(there.shape[:2], dtype=torch.bool, device=device)
+        else:
+            valid = ((there >= 0) & (there < size)).all(dim=-1)
+        rows.append(rank[linear_index(there[valid], lattice.dimensions)].to(torch.int32))
+        lengths.append(valid.sum(dim=1))
+    starts = torch.zeros(len(order) + 1, dtype=torch.int32, device=device)
+    starts[1:] = torch.cat(lengths).cumsum(0)
+    return CellLists(torch.cat(rows), starts)

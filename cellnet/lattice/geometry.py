@@ -1,0 +1,184 @@
+"""Where cells are, how far apart they are, and what the distance ratios make of that."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cellnet.settings import DistanceThresholds, LatticeSettings
+
+Tier = Literal["local", "functional", "distant"]
+TIERS: tuple[Tier, Tier, Tier] = ("local", "functional", "distant")
+Dimensions = tuple[int, int, int]
+
+
+def coordinates(dimensions: Dimensions, device: torch.device | str = "cpu") -> Tensor:
+    """Return the integer coordinates (N, 3) of all cells in linear order ``(x*Y + y)*Z + z``."""
+    axes = [torch.arange(length, device=device) for length in dimensions]
+    return torch.cartesian_prod(*axes)
+
+
+def linear_index(cells: Tensor, dimensions: Dimensions) -> Tensor:
+    """Return the linear index of coordinates (..., 3)."""
+    _, y, z = dimensions
+    return (cells[..., 0] * y + cells[..., 1]) * z + cells[..., 2]
+
+
+def morton_order(dimensions: Dimensions) -> Tensor:
+    """Return the linear indices (N,) of all cells, sorted along the Morton (Z-order) curve."""
+    cells = coordinates(dimensions)
+    code = torch.zeros(len(cells), dtype=torch.long)
+    for bit in range(max(dimensions).bit_length()):
+        for axis in range(3):
+            code |= ((cells[:, axis] >> bit) & 1) << (3 * bit + 2 - axis)
+    return torch.argsort(code, stable=True)
+
+
+def surface_mask(dimensions: Dimensions) -> Tensor:
+    """Return a boolean (N,) that is true for cells on one of the six faces."""
+    cells = coordinates(dimensions)
+    last = torch.tensor(dimensions) - 1
+    return ((cells == 0) | (cells == last)).any(dim=1)
+
+
+@dataclass(frozen=True)
+class TierOffsets:
+    """Integer displacements (K, 3) of each tier."""
+
+    local: Tensor
+    functional: Tensor
+    distant: Tensor
+
+    def of(self, tier: Tier) -> Tensor:
+        """Return the displacements of one tier."""
+        offsets: Tensor = getattr(self, tier)
+        return offsets
+
+
+def _candidate_offsets(radius: float, lattice: LatticeSettings) -> tuple[Tensor, Tensor]:
+    reach = math.floor(radius)
+    ranges = []
+    for length in lattice.dimensions:
+        if lattice.boundary == "toroidal":
+            # One representative of each displacement modulo the edge: the shortest one.
+            low, high = -min(reach, (length - 1) // 2), min(reach, length // 2)
+        else:
+            low, high = -min(reach, length - 1), min(reach, length - 1)
+        ranges.append(torch.arange(low, high + 1))
+    offsets = torch.cartesian_prod(*ranges)
+    distance = offsets.double().square().sum(dim=1).sqrt()
+    return offsets, distance
+
+
+def tier_offsets(lattice: LatticeSettings, thresholds: DistanceThresholds) -> TierOffsets:
+    """Return the displacements of each tier.
+
+    A displacement of Euclidean length r belongs to local if ``0 < r <= local``, to functional if
+    ``local < r <= functional``, to distant if ``functional < r <= distant``.
+    """
+    offsets, distance = _candidate_offsets(thresholds.distant, lattice)
+    bounds = (0.0, *thresholds)
+    tiers = [
+        offsets[(distance > low) & (distance <= high)]
+        for low, high in zip(bounds[:-1], bounds[1:], strict=True)
+    ]
+    return TierOffsets(*tiers)
+
+
+@dataclass(frozen=True)
+class TierPopulation:
+    """How many neighbors the cells of a lattice have in one tier."""
+
+    offsets: int
+    mean: float
+    min: int
+    max: int
+    edges: int
+
+
+def tier_population(offsets: Tensor, lattice: LatticeSettings) -> TierPopulation:
+    """Count the neighbors of every cell for the displacements (K, 3) of one tier."""
+    if not len(offsets):
+        return TierPopulation(0, 0.0, 0, 0, 0)
+    x, y, z = lattice.dimensions
+    if lattice.boundary == "toroidal":
+        count = len(offsets)
+        return TierPopulation(count, float(count), count, count, count * lattice.cell_count)
+    # A displacement is valid on a box of cells: add it to a difference array at the box's corners.
+    difference = np.zeros((x + 1, y + 1, z + 1), dtype=np.int64)
+    moves = offsets.numpy()
+    low = np.maximum(-moves, 0)
+    high = np.array([x, y, z]) - np.maximum(moves, 0)
+    for corner in range(8):
+        chosen = [(high if corner >> axis & 1 else low)[:, axis] for axis in range(3)]
+        np.add.at(difference, tuple(chosen), (-1) ** corner.bit_count())
+    counts = difference.cumsum(0).cumsum(1).cumsum(2)[:x, :y, :z]
+    return TierPopulation(
+        len(offsets), float(counts.mean()), int(counts.min()), int(counts.max()), int(counts.sum())
+    )
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a signal can travel in T steps.
+
+    Attributes:
+        per_step: longest connection, in cells.
+        total: ``per_step`` times the number of steps, in cells.
+        edge: longest edge of the cube, in cells.
+        crosses: whether a signal can cross the cube from face to face.
+    """
+
+    per_step: float
+    total: float
+    edge: int
+    crosses: bool
+
+
+@dataclass(frozen=True)
+class GeometryReport:
+    """What the distance ratios mean for one lattice."""
+
+    thresholds: DistanceThresholds
+    tiers: dict[Tier, TierPopulation]
+    empty_tiers: dict[Tier, str]
+    reach: Reach
+
+
+def _remedy(tier: Tier, lattice: LatticeSettings, thresholds: DistanceThresholds) -> str:
+    """Say which smallest ratio would put a neighbor into an empty tier."""
+    inner = 0.0 if tier == "local" else getattr(thresholds, TIERS[TIERS.index(tier) - 1])
+    _, distances = _candidate_offsets(math.sqrt(3) * max(lattice.dimensions), lattice)
+    beyond = distances[distances > inner]
+    if not len(beyond):
+        return f"the {tier} tier begins beyond the cube's diagonal: lower the ratio of the tier before it"
+    nearest = float(beyond.min())
+    name = f"{tier}_distance_ratio"
+    ratio = nearest / lattice.max_radius
+    if ratio <= 1.0:
+        return f"{name} >= {math.ceil(ratio * 1e4) / 1e4:.4g} would fill it (next cell at distance {nearest:.4g})"
+    radius = math.ceil(nearest / max(lattice.dimensions) * 1e4) / 1e4
+    return (
+        f"no {name} fills it: the largest connection distance is {lattice.max_radius:.4g} and the next "
+        f"cell is at {nearest:.4g}; adaptive_radius_ratio >= {radius:.4g} with {name} = 1 would"
+    )
+
+
+def geometry_report(lattice: LatticeSettings, thresholds: DistanceThresholds, steps: int) -> GeometryReport:
+    """Describe thresholds, tier populations, empty tiers (with a remedy each) and reach."""
+    offsets = tier_offsets(lattice, thresholds)
+    tiers = {tier: tier_population(offsets.of(tier), lattice) for tier in TIERS}
+    empty = {
+        tier: _remedy(tier, lattice, thresholds) for tier, population in tiers.items() if not population.edges
+    }
+    moves = torch.cat([offsets.of(tier) for tier in TIERS])
+    per_step = float(moves.double().norm(dim=1).max()) if len(moves) else 0.0
+    along_axis = int(moves.abs().max()) if len(moves) else 0
+    edge = max(lattice.dimensions)
+    crosses = along_axis * steps >= (edge // 2 if lattice.boundary == "toroidal" else edge - 1)
+    return GeometryReport(thresholds, tiers, empty, Reach(per_step, per_step * steps, edge, crosses))

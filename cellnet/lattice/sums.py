@@ -1,0 +1,77 @@
+"""Exact sums over lists of cells, with a backward pass that needs no atomic additions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class CellLists:
+    """One list of rows for each cell: list i is ``rows[starts[i]:starts[i + 1]]``."""
+
+    rows: Tensor
+    starts: Tensor
+
+    @staticmethod
+    def from_pairs(lists: Tensor, rows: Tensor, count: int) -> CellLists:
+        """Build ``count`` lists from pairs (list, row); within a list, rows keep their order."""
+        order = torch.argsort(lists, stable=True)
+        lengths = torch.bincount(lists, minlength=count)
+        starts = torch.zeros(count + 1, dtype=torch.int32, device=lists.device)
+        starts[1:] = lengths.cumsum(0)
+        return CellLists(rows[order].to(torch.int32), starts)
+
+    @property
+    def lengths(self) -> Tensor:
+        """Length of each list, (count,)."""
+        return self.starts.diff()
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Sum the rows of ``values`` (R, F) over each list, giving (count, F)."""
+        return F.embedding_bag(self.rows, values, self.starts, mode="sum", include_last_offset=True)
+
+
+class _NeighborSum(torch.autograd.Function):
+    """Sum over neighbors. Being a neighbor is mutual, so the backward pass is the same sum."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, rows: Tensor, starts: Tensor) -> Tensor:
+        ctx.save_for_backward(rows, starts)
+        return CellLists(rows, starts).sum(values)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        rows, starts = ctx.saved_tensors
+        return CellLists(rows, starts).sum(gradients[0].contiguous()), None, None
+
+
+class _GatherRows(torch.autograd.Function):
+    """Copy rows; the backward pass sums, for each cell, the places it was copied to."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, rows: Tensor, back_rows: Tensor, back_starts: Tensor) -> Tensor:
+        ctx.save_for_backward(back_rows, back_starts)
+        return F.embedding(rows, values)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        back = CellLists(*ctx.saved_tensors)
+        return back.sum(gradients[0].contiguous()), None, None, None
+
+
+def neighbor_sum(values_NBC: Tensor, lists: CellLists) -> Tensor:
+    """Sum states (N, B, C) over each cell's neighbors; the neighbor relation must be symmetric."""
+    flat = values_NBC.reshape(len(values_NBC), -1)
+    summed: Tensor = _NeighborSum.apply(flat, lists.rows, lists.starts)  # type: ignore[no-untyped-call]
+    return summed.view_as(values_NBC)
+
+
+def gather_rows(values_NF: Tensor, rows: Tensor, back: CellLists) -> Tensor:
+    """Copy rows of (N, F) into (len(rows), F); ``back`` lists, for each cell, its copies."""
+    copied: Tensor = _GatherRows.apply(values_NF, rows, back.rows, back.starts)  # type: ignore[no-untyped-call]
+    return copied

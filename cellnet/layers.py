@@ -1,0 +1,45 @@
+"""Linear layers with a declared start, so that initialization is one pass over the model."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from cellnet.settings import InitSettings
+
+
+class ZeroLinear(nn.Linear):
+    """A linear layer that starts at zero, so that what it ends starts as the identity."""
+
+
+class MultiLayerPerceptron(nn.Sequential):
+    """Two linear layers around a SiLU.
+
+    Args:
+        inputs, hidden, outputs: widths.
+        zero_start: whether the last layer starts at zero.
+    """
+
+    def __init__(self, inputs: int, hidden: int, outputs: int, *, zero_start: bool) -> None:
+        last = ZeroLinear if zero_start else nn.Linear
+        super().__init__(nn.Linear(inputs, hidden), nn.SiLU(), last(hidden, outputs))
+
+
+def initialize(model: nn.Module, settings: InitSettings) -> None:
+    """Draw the starting weights of every linear layer; biases and `ZeroLinear` start at zero."""
+    draw = {
+        "xavier": nn.init.xavier_uniform_,
+        "kaiming": nn.init.kaiming_uniform_,
+        "orthogonal": nn.init.orthogonal_,
+    }[settings.init_method]
+    for layer in model.modules():
+        if not isinstance(layer, nn.Linear):
+            continue
+        with torch.no_grad():
+            if isinstance(layer, ZeroLinear):
+                layer.weight.zero_()
+            else:
+                draw(layer.weight)
+                layer.weight.mul_(settings.gain)
+            if layer.bias is not None:
+                layer.bias.zero_()

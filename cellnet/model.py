@@ -1,0 +1,143 @@
+"""The student: codec, mapper, lattice and extractor as one module."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Set
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from cellnet.embedding import PCA, make_codec
+from cellnet.errors import CheckpointError
+from cellnet.lattice.dynamics import Lattice3D, LatticeOutput
+from cellnet.lattice.geometry import Tier, surface_mask
+from cellnet.layers import initialize
+from cellnet.settings import LatticeSettings, Settings, load_toml, save_toml
+from cellnet.surface import EmbeddingToLatticeMapper, LatticeToEmbeddingExtractor, place
+
+MODEL_FILE = "model.safetensors"
+SETTINGS_FILE = "settings.toml"
+
+
+@dataclass(frozen=True)
+class StudentOutput:
+    """What the student makes of a batch.
+
+    Attributes:
+        embeddings: reconstructed teacher embeddings, (B, D).
+        surface_in: the code, (B, n, n).
+        surface_out: the surface read out, (B, n, n, C).
+        lattice: how the cube got there.
+    """
+
+    embeddings: Tensor
+    surface_in: Tensor
+    surface_out: Tensor
+    lattice: LatticeOutput
+
+
+class CellNet(nn.Module):
+    """The whole student.
+
+    Args:
+        settings: the settings tree; ``settings.init`` seeds the starting weights.
+
+    Attributes:
+        interior: true for cells on none of the six faces, (N,).
+    """
+
+    interior: Tensor
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        placement = place(settings)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.init.seed)
+            self.codec = make_codec(settings.embedding, placement.size, settings.model.state_size)
+            self.mapper = EmbeddingToLatticeMapper(settings, placement)
+            self.lattice = Lattice3D(settings)
+            self.extractor = LatticeToEmbeddingExtractor(settings, placement)
+            initialize(self, settings.init)
+        self.register_buffer("interior", ~surface_mask(settings.lattice.dimensions), persistent=False)
+
+    def start_from(self, pca: PCA) -> None:
+        """Take scaling, and with ``embedding.pca_initialization`` the linear path, from a PCA."""
+        self.codec.fit_scaling(pca)
+        if self.settings.embedding.pca_initialization:
+            self.codec.start_from_pca(pca)
+
+    def set_lattice(self, lattice: LatticeSettings) -> None:
+        """Use other distance ratios from now on; no parameter changes (see `Lattice3D.set_lattice`)."""
+        self.lattice.set_lattice(lattice)
+        self.settings = self.settings.replace(lattice=lattice.model_dump())
+
+    def set_temperature(self, temperature: float) -> None:
+        """Use another gate temperature from now on."""
+        gate = self.settings.gate.replace(temperature=temperature)
+        self.lattice.gate.temperature.fill_(temperature)
+        self.settings = self.settings.replace(gate=gate.model_dump())
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        *,
+        steps: int | None = None,
+        keep_trace: bool = False,
+        silenced: Set[Tier] = frozenset(),
+    ) -> StudentOutput:
+        """Carry teacher embeddings (B, D) through the cube; see `Lattice3D.forward` for the options."""
+        surface_in = self.codec.encode(embeddings)
+        states = self.mapper(surface_in)
+        lattice = self.lattice(states, steps=steps, keep_trace=keep_trace, silenced=silenced)
+        surface_out = self.extractor(lattice.final)
+        return StudentOutput(self.codec.decode(surface_out), surface_in, surface_out, lattice)
+
+    def parameter_counts(self) -> dict[str, int]:
+        """Return the number of parameters of each part."""
+        return {
+            name: sum(p.numel() for p in module.parameters())
+            for name, module in (
+                ("codec", self.codec),
+                ("mapper", self.mapper),
+                ("lattice.normalize", self.lattice.normalize),
+                ("lattice.local", self.lattice.local),
+                ("lattice.functional", self.lattice.functional),
+                ("lattice.distant", self.lattice.distant),
+                ("lattice.gate", self.lattice.gate),
+                ("extractor", self.extractor),
+            )
+        }
+
+    def save_pretrained(self, folder: Path | str) -> None:
+        """Write weights (safetensors), settings (TOML) and a small description (JSON) to ``folder``."""
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        save_file(tensors, target / MODEL_FILE)
+        save_toml(self.settings, target / SETTINGS_FILE)
+        description = {"format": "cellnet-model", "version": 1, "parameters": self.parameter_counts()}
+        (target / "config.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_pretrained(cls, folder: Path | str, device: torch.device | str = "cpu") -> CellNet:
+        """Read what `save_pretrained` wrote.
+
+        Raises:
+            CheckpointError: if files are missing, damaged or do not fit each other.
+        """
+        source = Path(folder)
+        for name in (MODEL_FILE, SETTINGS_FILE):
+            if not (source / name).is_file():
+                raise CheckpointError(f"{source} holds no {name}; give a folder that save_pretrained wrote")
+        model = cls(load_toml(source / SETTINGS_FILE))
+        try:
+            model.load_state_dict(load_file(source / MODEL_FILE))
+        except (SafetensorError, RuntimeError) as error:
+            raise CheckpointError(f"{source / MODEL_FILE} does not fit its settings: {error}") from None
+        return model.to(device)

@@ -1,0 +1,96 @@
+"""Which cells hold the surface, and which surface coordinate each of them holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cellnet.errors import SettingsError
+from cellnet.lattice.geometry import Dimensions, coordinates, linear_index
+from cellnet.settings import Settings
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The cells that hold the surface.
+
+    Attributes:
+        size: edge n of the n x n surface.
+        cells: linear indices of the placed cells, ascending, (P,).
+        coordinate: surface coordinate ``i*n + j`` that each placed cell holds, (P,); every coordinate
+            is held by at least one cell.
+    """
+
+    size: int
+    cells: Tensor
+    coordinate: Tensor
+
+
+def surface_size(dimensions: Dimensions, strategy: str) -> int:
+    """Return the edge n of the surface: the largest square that the placed cells can hold."""
+    x, y, _ = dimensions
+    return min(x, y) if strategy == "face" else sorted(dimensions)[1]
+
+
+def place(settings: Settings) -> Placement:
+    """Place the surface on the cells of the cube.
+
+    ``faces`` uses all cells of the six faces, ``face`` those with z = 0; a face of another shape than
+    n x n is covered by scaling its coordinates. ``edges`` and ``corners`` use the n*n cells nearest to
+    an edge or a corner of the cube, ``uniform`` n*n cells spread evenly over the volume.
+
+    Raises:
+        SettingsError: if the cube has fewer cells than the surface needs.
+    """
+    dimensions = settings.lattice.dimensions
+    strategy = settings.embedding.placement_strategy
+    size = surface_size(dimensions, strategy)
+    if settings.lattice.cell_count < size * size:
+        raise SettingsError(f"a lattice of {dimensions} has too few cells for a {size} x {size} surface")
+    if strategy in ("faces", "face"):
+        cells, coordinate = _on_faces(dimensions, size, only_first=strategy == "face")
+    else:
+        cells = _ranked(dimensions, strategy, size * size).sort().values
+        coordinate = torch.arange(size * size)
+    return Placement(size, cells, coordinate)
+
+
+def _on_faces(dimensions: Dimensions, size: int, *, only_first: bool) -> tuple[Tensor, Tensor]:
+    """Give every cell of the faces the coordinate it has on the first face that it lies on."""
+    holds: dict[int, int] = {}
+    # The z faces come first, so that `face` and `faces` agree there.
+    for axis in (2, 0, 1):
+        first, second = (other for other in range(3) if other != axis)
+        a, b = dimensions[first], dimensions[second]
+        grid = torch.cartesian_prod(torch.arange(a), torch.arange(b))
+        scaled = (grid[:, 0] * size // a) * size + grid[:, 1] * size // b
+        for side in (0, dimensions[axis] - 1):
+            position = torch.full((len(grid), 3), side)
+            position[:, first], position[:, second] = grid[:, 0], grid[:, 1]
+            for cell, coordinate in zip(
+                linear_index(position, dimensions).tolist(), scaled.tolist(), strict=True
+            ):
+                holds.setdefault(cell, coordinate)
+            if only_first:
+                return _sorted_pairs(holds)
+    return _sorted_pairs(holds)
+
+
+def _sorted_pairs(holds: dict[int, int]) -> tuple[Tensor, Tensor]:
+    cells = sorted(holds)
+    return torch.tensor(cells), torch.tensor([holds[cell] for cell in cells])
+
+
+def _ranked(dimensions: Dimensions, strategy: str, count: int) -> Tensor:
+    """Return the ``count`` cells that suit the strategy best."""
+    total = dimensions[0] * dimensions[1] * dimensions[2]
+    if strategy == "uniform":
+        return torch.arange(count) * total // count
+    cells = coordinates(dimensions)
+    to_face = torch.minimum(cells, torch.tensor(dimensions) - 1 - cells).sort(dim=1).values
+    # The distance to an edge of the cube needs two of the three distances to faces, to a corner all.
+    axes = 2 if strategy == "edges" else 3
+    distance = to_face[:, :axes].square().sum(dim=1)
+    return torch.argsort(distance, stable=True)[:count]
