@@ -1,0 +1,21 @@
+"""Runs: a folder each, plus their rows in one SQLite database."""
+
+from cellnet.runs.schema import (
+    RUN_STATES,
+    ChangeRecord,
+    CheckpointRecord,
+    Phase,
+    RunRecord,
+    RunState,
+)
+from cellnet.runs.store import RunStore
+
+__all__ = [
+    "RUN_STATES",
+    "ChangeRecord",
+    "CheckpointRecord",
+    "Phase",
+    "RunRecord",
+    "RunState",
+    "RunStore",
+]

@@ -1,0 +1,6 @@
+"""The teacher: a frozen sentence encoder, and the cache of its embeddings."""
+
+from cellnet.teacher.cache import EmbeddingCancelled, default_cache_dir, embed, progress_bar
+from cellnet.teacher.encoder import Teacher
+
+__all__ = ["EmbeddingCancelled", "Teacher", "default_cache_dir", "embed", "progress_bar"]

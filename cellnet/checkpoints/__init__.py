@@ -1,0 +1,19 @@
+"""Checkpoints: everything a training needs to go on, as safetensors and JSON, in a folder or one file."""
+
+from cellnet.checkpoints.archive import MAX_ARCHIVE_BYTES, pack, unpack
+from cellnet.checkpoints.files import JSON, Checkpoint, load_checkpoint, save_checkpoint
+from cellnet.checkpoints.folders import remove_stale
+from cellnet.checkpoints.optimizers import flatten_optimizer, unflatten_optimizer
+
+__all__ = [
+    "JSON",
+    "MAX_ARCHIVE_BYTES",
+    "Checkpoint",
+    "flatten_optimizer",
+    "load_checkpoint",
+    "pack",
+    "remove_stale",
+    "save_checkpoint",
+    "unflatten_optimizer",
+    "unpack",
+]

@@ -1,0 +1,121 @@
+"""The user's own sentences, streamed from .txt, .csv, .jsonl and .parquet files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from cellnet.data.columns import MAX_FILE_BYTES, NAMED_COLUMNS, find_column
+from cellnet.data.parquet import read_parquet
+from cellnet.data.rows import BadRow, bad_row
+from cellnet.errors import DataError
+
+MAX_LINE_CHARACTERS = 1024**2
+
+
+def read_values(path: Path, column: str) -> Iterator[tuple[int, object] | BadRow]:
+    """Yield (line, value) for every row of a file, unchecked, and a `BadRow` for each that cannot be read.
+
+    Args:
+        path: a .txt (one text per line), .csv (with a header), .jsonl (one object per line) or
+            .parquet file.
+        column: the column with the text; empty for .txt.
+
+    Raises:
+        DataError: if the file is missing, too large, of an unknown kind or broken as a whole, or if
+            it has no such column.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(f"{path} is not a .txt, .csv, .jsonl or .parquet file")
+    if not path.is_file():
+        raise DataError(f"no data file at {path}; give data.source as the path of an existing file")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise DataError(
+            f"{path} has {path.stat().st_size} bytes and the limit is {MAX_FILE_BYTES}; "
+            "split it into smaller files"
+        )
+    return reader(path, column)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    # Bytes that are not UTF-8 become lone surrogates, which check_row reports with their line.
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        number = 0
+        while line := file.readline(MAX_LINE_CHARACTERS + 1):
+            number += 1
+            if len(line) > MAX_LINE_CHARACTERS:
+                raise DataError(
+                    f"line {number} of {path} is longer than {MAX_LINE_CHARACTERS} characters; "
+                    "is this really a text file with one row per line?"
+                )
+            yield line
+
+
+def _read_txt(path: Path, column: str) -> Iterator[tuple[int, object] | BadRow]:
+    if column:
+        raise DataError(f"data.column is {column!r}, but {path} is plain text; leave data.column empty")
+    yield from enumerate(_lines(path), start=1)
+
+
+def _read_csv(path: Path, column: str) -> Iterator[tuple[int, object] | BadRow]:
+    reader = csv.reader(_lines(path), strict=True)
+    try:
+        header = next(reader, [])
+    except csv.Error as error:
+        raise DataError(f"the header of {path} is malformed: {error}") from None
+    index = find_column(path, column, header)
+    while True:
+        line = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield bad_row(line, f"malformed CSV: {error}", f"lines {line} to {reader.line_num}")
+            continue
+        if len(fields) == len(header):
+            yield line, fields[index]
+        elif not fields:
+            yield bad_row(line, "empty", "")
+        else:
+            yield bad_row(line, f"{len(fields)} fields instead of {len(header)}", ",".join(fields))
+
+
+def _read_jsonl(path: Path, column: str) -> Iterator[tuple[int, object] | BadRow]:
+    known: dict[str, None] = {}
+    for line, text in enumerate(_lines(path), start=1):
+        if not text.strip():
+            yield bad_row(line, "empty", "")
+            continue
+        try:
+            record: Any = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
+            yield bad_row(line, f"malformed JSON: {reason}", text)
+            continue
+        if not isinstance(record, dict):
+            yield bad_row(line, f"{type(record).__name__} instead of an object", text)
+            continue
+        known.update(dict.fromkeys(islice(record, NAMED_COLUMNS)) if len(known) < NAMED_COLUMNS else {})
+        if not column:
+            break
+        if column in record:
+            known[column] = None
+            yield line, record[column]
+        else:
+            yield bad_row(line, f"no column {column!r}", text)
+    if known or not column:
+        find_column(path, column, list(known))
+
+
+_READERS: dict[str, Callable[[Path, str], Iterator[tuple[int, object] | BadRow]]] = {
+    ".txt": _read_txt,
+    ".csv": _read_csv,
+    ".jsonl": _read_jsonl,
+    ".parquet": read_parquet,
+}

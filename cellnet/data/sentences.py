@@ -1,0 +1,115 @@
+"""From a source to the sentences of a training: read, check, deduplicate, limit and split."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cellnet.data.docstrings import docstring_sentences, standard_library
+from cellnet.data.readers import read_values
+from cellnet.data.rows import BadRow, Row, check_row
+from cellnet.data.split import deduplicate, sample, split
+from cellnet.errors import DataError
+from cellnet.settings import DataSettings
+
+MIN_TRAIN = 8
+MIN_VALIDATION = 4
+MAX_LISTED_BAD_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class DataReport:
+    """What became of every row: ``rows_read = kept + duplicates + over_limit + sum(bad_reasons)``.
+
+    Attributes:
+        source: the setting ``data.source``.
+        rows_read: rows of the source, header excluded.
+        kept: sentences in train and validation together.
+        duplicates: rows whose text, whitespace normalised, came earlier.
+        over_limit: different texts left out because of ``data.limit``.
+        bad_reasons: number of bad rows for each reason.
+        bad_rows: the first `MAX_LISTED_BAD_ROWS` bad rows, each with line, reason and excerpt.
+    """
+
+    source: str
+    rows_read: int
+    kept: int
+    duplicates: int
+    over_limit: int
+    bad_reasons: Mapping[str, int]
+    bad_rows: tuple[BadRow, ...]
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        parts = [f"{self.rows_read} rows of {self.source}: {self.kept} used"]
+        parts += [f"{self.duplicates} duplicates"] * bool(self.duplicates)
+        parts += [f"{self.over_limit} over the limit"] * bool(self.over_limit)
+        parts += [f"{count} left out ({reason})" for reason, count in self.bad_reasons.items()]
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceData:
+    """The sentences of a training; no text is on both sides."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    report: DataReport
+
+
+def load_sentences(settings: DataSettings) -> SentenceData:
+    """Read the source that the settings name.
+
+    The result depends on the settings and the texts alone; the limit keeps the same sentences
+    whatever their order in the source.
+
+    Raises:
+        DataError: if the source cannot be read, or fewer than `MIN_TRAIN` training or
+            `MIN_VALIDATION` validation sentences remain.
+    """
+    texts: list[str] = []
+    bad_rows: list[BadRow] = []
+    reasons: Counter[str] = Counter()
+    for row in _rows(settings):
+        if isinstance(row, Row):
+            texts.append(row.text)
+            continue
+        reasons[row.reason] += 1
+        if len(bad_rows) < MAX_LISTED_BAD_ROWS:
+            bad_rows.append(row)
+    different = deduplicate(texts)
+    used = sample(different, settings.limit, settings.split_seed)
+    train, validation = split(used, settings.validation_fraction, settings.split_seed)
+    report = DataReport(
+        source=settings.source,
+        rows_read=len(texts) + reasons.total(),
+        kept=len(used),
+        duplicates=len(texts) - len(different),
+        over_limit=len(different) - len(used),
+        bad_reasons=dict(reasons),
+        bad_rows=tuple(bad_rows),
+    )
+    if len(train) < MIN_TRAIN or len(validation) < MIN_VALIDATION:
+        raise DataError(
+            f"too few sentences: {len(train)} for training (at least {MIN_TRAIN}) and {len(validation)} "
+            f"for validation (at least {MIN_VALIDATION}); add sentences, or change "
+            f"data.validation_fraction or data.limit. {report.summary}"
+        )
+    return SentenceData(tuple(train), tuple(validation), report)
+
+
+def _rows(settings: DataSettings) -> Iterator[Row | BadRow]:
+    low, high = settings.min_characters, settings.max_characters
+    if settings.source == "docstrings":
+        if settings.column:
+            raise DataError(
+                f"data.column is {settings.column!r}, but docstrings have no columns; leave it empty"
+            )
+        for row in docstring_sentences(standard_library()):
+            yield check_row(row.line, row.text, low, high) if isinstance(row, Row) else row
+    else:
+        for item in read_values(Path(settings.source).expanduser(), settings.column):
+            yield item if isinstance(item, BadRow) else check_row(*item, low, high)

@@ -1,0 +1,36 @@
+"""What a loss is given: the student's answer, the teacher's embedding and the lattice's states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from cellnet.lattice.geometry import Dimensions
+from cellnet.model import StudentOutput
+
+
+@dataclass(frozen=True)
+class LossInput:
+    """One batch as the losses see it.
+
+    Attributes:
+        target: teacher embeddings y, (B, D).
+        output: the student's answer; ``output.embeddings`` is y^, (B, D).
+        interior: true for cells on none of the six faces, (N,).
+        dimensions: the lattice.
+    """
+
+    target: Tensor
+    output: StudentOutput
+    interior: Tensor
+    dimensions: Dimensions
+
+
+class Loss(Protocol):
+    """A dimensionless loss, about 1 when bad."""
+
+    def __call__(self, batch: LossInput) -> Tensor:
+        """Return the loss as a scalar."""
+        ...

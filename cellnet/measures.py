@@ -1,0 +1,72 @@
+"""Honest measures of a reconstruction, computed over a whole set and never trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Embeddings = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ReconstructionMeasures:
+    """How well a set of embeddings was given back.
+
+    Attributes:
+        explained_variance: 1 - squared error / squared distance from the set's own mean.
+        mse: mean squared error over all entries.
+        mean_cosine: mean cosine between each embedding and its reconstruction.
+        mean_vector_cosine: mean cosine between each embedding and the set's mean vector, the score of
+            a constant answer.
+    """
+
+    explained_variance: float
+    mse: float
+    mean_cosine: float
+    mean_vector_cosine: float
+
+
+def parts(count: int, size: int, smallest: int = 1) -> Iterator[slice]:
+    """Cut ``count`` rows into nearly equal slices of at most ``size``, none below ``smallest`` if possible."""
+    pieces = max(1, min(-(-count // size), count // smallest))
+    bounds = np.linspace(0, count, pieces + 1).round().astype(int)
+    for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+        yield slice(int(start), int(end))
+
+
+def rows_to_tensor(embeddings: Embeddings, rows: slice, device: torch.device) -> Tensor:
+    """Copy rows of a (possibly memory-mapped) array to the device."""
+    return torch.from_numpy(np.array(embeddings[rows], dtype=np.float32)).to(device)
+
+
+def measure_reconstruction(
+    reconstruct: Callable[[Tensor], Tensor],
+    embeddings: Embeddings,
+    *,
+    device: torch.device,
+    batch_size: int = 256,
+) -> ReconstructionMeasures:
+    """Measure ``reconstruct`` (B, D) -> (B, D) over embeddings (n, D), with sums in float64."""
+    mean = torch.from_numpy(embeddings.mean(axis=0, dtype=np.float64)).to(device)
+    error = spread = cosine = mean_cosine = 0.0
+    for rows in parts(len(embeddings), batch_size):
+        target = rows_to_tensor(embeddings, rows, device)
+        answer = reconstruct(target).double()
+        wide = target.double()
+        error += float((answer - wide).square().sum())
+        spread += float((wide - mean).square().sum())
+        cosine += float(F.cosine_similarity(answer, wide).sum())
+        mean_cosine += float(F.cosine_similarity(mean.expand_as(wide), wide).sum())
+    count = len(embeddings)
+    return ReconstructionMeasures(
+        explained_variance=1.0 - error / spread,
+        mse=error / embeddings.size,
+        mean_cosine=cosine / count,
+        mean_vector_cosine=mean_cosine / count,
+    )

@@ -1,0 +1,121 @@
+"""The embeddings a training works on, and the order in which it sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from cellnet.data import DataReport, load_sentences
+from cellnet.errors import DataError
+from cellnet.measures import Embeddings
+from cellnet.settings import Settings
+from cellnet.teacher import Teacher, default_cache_dir, embed
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many are done, and how many there are."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Sentences and their teacher embeddings.
+
+    Attributes:
+        train, validation: embeddings, (n, D) float32, possibly memory-mapped.
+        train_texts, validation_texts: the sentences, in the same order.
+        report: what was read and what was left out, if the data came from a source.
+    """
+
+    train: Embeddings
+    validation: Embeddings
+    train_texts: tuple[str, ...] = ()
+    validation_texts: tuple[str, ...] = ()
+    report: DataReport | None = None
+
+
+def prepare_data(
+    settings: Settings,
+    *,
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> TrainingData:
+    """Read the sentences, embed them with the teacher (or take the cached embeddings) and split them.
+
+    Raises:
+        DataError, TeacherError: see `load_sentences` and `Teacher.load`.
+    """
+    sentences = load_sentences(settings.data)
+    teacher = Teacher.load(settings.embedding, torch.device(settings.device.device))
+    cache = Path(settings.data.cache_dir) if settings.data.cache_dir else default_cache_dir(settings.data)
+
+    def report(label: str) -> Callable[[int, int], None] | None:
+        return None if progress is None else lambda done, total: progress(label, done, total)
+
+    train, validation = (
+        embed(texts, teacher, cache, progress=report(label), should_stop=should_stop)
+        for texts, label in (
+            (sentences.train, "embedding training sentences"),
+            (sentences.validation, "embedding validation sentences"),
+        )
+    )
+    return TrainingData(
+        train, validation, tuple(sentences.train), tuple(sentences.validation), sentences.report
+    )
+
+
+class BatchOrder:
+    """Shuffled batches without end: each pass over the data is a permutation drawn from (seed, pass).
+
+    Rows that do not fill a batch at the end of a pass are left to the next one.
+
+    Raises:
+        DataError: if there are fewer rows than one batch needs.
+    """
+
+    def __init__(self, rows: int, batch_size: int, seed: int) -> None:
+        if rows < batch_size:
+            raise DataError(
+                f"{rows} training sentences do not fill one batch of {batch_size}; "
+                "lower training.batch_size or give more data"
+            )
+        self.rows = rows
+        self.batch_size = batch_size
+        self.seed = seed
+        self.passes = 0
+        self.position = 0
+        self._permutation = self._draw()
+
+    def _draw(self) -> npt.NDArray[np.int64]:
+        return np.random.default_rng([self.seed, self.passes]).permutation(self.rows)
+
+    def next(self) -> npt.NDArray[np.int64]:
+        """Return the rows of the next batch, (batch_size,)."""
+        if self.position + self.batch_size > self.rows:
+            self.passes += 1
+            self.position = 0
+            self._permutation = self._draw()
+        batch = self._permutation[self.position : self.position + self.batch_size]
+        self.position += self.batch_size
+        return batch
+
+    def state(self) -> dict[str, int]:
+        """Return what is needed to go on from here."""
+        return {"rows": self.rows, "passes": self.passes, "position": self.position}
+
+    def restore(self, state: dict[str, int]) -> None:
+        """Go on from a saved state.
+
+        Raises:
+            DataError: if the data has another number of rows than when it was saved.
+        """
+        if state["rows"] != self.rows:
+            raise DataError(
+                f"the run was trained on {state['rows']} sentences and there are now {self.rows}; "
+                "resume it with the same data"
+            )
+        self.passes, self.position = state["passes"], state["position"]
+        self._permutation = self._draw()

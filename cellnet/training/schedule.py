@@ -1,0 +1,21 @@
+"""The learning rate over time: linear warm-up, then a cosine."""
+
+from __future__ import annotations
+
+import math
+
+from cellnet.settings import TrainingSettings
+
+
+def learning_rate(step: int, settings: TrainingSettings) -> float:
+    """Return the rate of step ``step`` (the first is 0).
+
+    It rises linearly over the warm-up, then follows half a cosine (Loshchilov and Hutter 2017) down to
+    ``min_learning_rate_ratio`` of the peak.
+    """
+    warmup = min(settings.warmup_steps, settings.max_steps // 2)
+    if step < warmup:
+        return settings.learning_rate * (step + 1) / warmup
+    progress = min(1.0, (step - warmup) / max(1, settings.max_steps - warmup))
+    low = settings.min_learning_rate_ratio
+    return settings.learning_rate * (low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * progress)))

@@ -1,0 +1,262 @@
+// The cube of cells: draws the frames that lab/components/cube.py sends, and tells it what was clicked.
+
+import { CameraMemory } from "./cube/camera.js";
+import { Faces } from "./cube/geometry.js";
+import { Overlay, describeCell, savePicture, withUnit } from "./cube/overlay.js";
+import { Stage } from "./cube/stage.js";
+import style from "./cube/style.css";
+import { Gate, component, element, format, markDrawn } from "./host.js";
+import { unpack } from "./payload.js";
+
+const NO_WEBGL =
+  "This browser offers no WebGL 2, which the 3D view needs. Turn on hardware acceleration in its settings, " +
+  "update the graphics driver, or open the lab in a current Chrome, Edge, Firefox or Safari.";
+const LOST = "The browser took the graphics context away. Close other 3D pages and reload this one.";
+const WAITING = "Waiting for the shape of the cube \u2026";
+const CLICK_SLACK = 4;
+const KEYS = {
+  ArrowLeft: (stage) => stage.turn(10, 0),
+  ArrowRight: (stage) => stage.turn(-10, 0),
+  ArrowUp: (stage) => stage.turn(0, -10),
+  ArrowDown: (stage) => stage.turn(0, 10),
+  "+": (stage) => stage.zoom(1.1),
+  "-": (stage) => stage.zoom(1 / 1.1),
+  r: (stage) => stage.home(),
+  x: (stage) => stage.home([1, 0, 0]),
+  y: (stage) => stage.home([0, -1, 0]),
+  z: (stage) => stage.home([0, 0, 1], [0, 1, 0]),
+};
+
+class CubeView {
+  #gate = new Gate();
+  #hovered = null;
+  #selected = null;
+  #asked = null;
+  #settling = 0;
+  #following = false;
+
+  constructor(parent) {
+    this.host = element("div", { class: "cellnet-cube", role: "application", tabindex: "0" });
+    this.container = element("div", { class: "stage" });
+    this.host.append(element("style", {}, style), this.container);
+    parent.append(this.host);
+    this.overlay = new Overlay(this.host, {
+      onHome: () => this.#act((stage) => stage.home()),
+      onSave: () => this.#save(),
+    });
+    this.cameras = new CameraMemory((state) => this.#follow(state));
+    this.sizes = new ResizeObserver(() => this.scene && this.stage.draw());
+    this.sizes.observe(this.container);
+    this.#listen();
+  }
+
+  receive(bytes, setState) {
+    this.setState = setState;
+    const { header, arrays } = unpack(bytes);
+    this.host.style.height = `${header.height}px`;
+    this.cameras.name = header.camera;
+    const themed = this.#takeTheme();
+    if (!this.#gate.isNews(header)) {
+      if (themed && this.scene) this.stage.draw();
+      return;
+    }
+    if (!header.scene) {
+      this.#gate.pass(header);
+      this.scene = null;
+      this.host.setAttribute("aria-label", `${header.label}: ${header.empty}`);
+      this.overlay.say(header.empty);
+      markDrawn(this.host, header);
+      return;
+    }
+    if (!this.#ready() || !this.#takeFaces(header.scene, arrays)) return;
+    this.#gate.pass(header);
+    this.#takeScene(header, arrays);
+    this.stage.draw();
+    this.#settle();
+    markDrawn(this.host, header);
+  }
+
+  destroy() {
+    cancelAnimationFrame(this.#settling);
+    this.sizes.disconnect();
+    this.cameras.close();
+    this.stage?.destroy();
+    this.host.remove();
+  }
+
+  /** Starts WebGL at the first scene; says what to do where there is none. */
+  #ready() {
+    if (this.stage) return true;
+    if (!document.createElement("canvas").getContext("webgl2")) {
+      this.host.dataset.error = "webgl";
+      this.overlay.say(NO_WEBGL);
+      return false;
+    }
+    this.stage = new Stage(this.container, () => this.#cameraMoved());
+    this.stage.canvas.addEventListener("webglcontextlost", () => {
+      this.host.dataset.error = "lost";
+      this.overlay.say(LOST);
+    });
+    this.ink = null;
+    this.#takeTheme();
+    return true;
+  }
+
+  /** Uses the faces that came along or were kept; asks for them if they are neither. */
+  #takeFaces(scene, { cells, sides }) {
+    const kept = this.faces?.key === scene.geometry;
+    if (!kept && !cells) {
+      this.#reportGeometry("");
+      if (!this.scene) this.overlay.say(WAITING);
+      return false;
+    }
+    if (!kept) {
+      const resized = String(this.faces?.dimensions) !== String(scene.dimensions);
+      this.faces = new Faces(scene, cells, sides);
+      this.stage.setFaces(this.faces);
+      this.stage.resize();
+      if (resized) this.#placeCamera(scene.dimensions);
+    }
+    this.#reportGeometry(scene.geometry);
+    return true;
+  }
+
+  #takeScene({ scene, label, selected }, { colors, table }) {
+    this.scene = scene;
+    this.colors = colors;
+    this.table = table;
+    if (selected !== this.#asked) {
+      this.#asked = selected;
+      this.#selected = selected;
+    }
+    this.stage.setColors(colors, table);
+    this.stage.setMarks(this.#selected, this.#hovered);
+    this.stage.showFrame(scene.shown < scene.dimensions.reduce((product, length) => product * length));
+    this.overlay.say("");
+    this.overlay.showScene(scene, table);
+    const { legend } = scene;
+    const range = legend.kind === "ramp" ? `, from ${format(legend.low)} to ${format(legend.high)}` : "";
+    this.host.setAttribute(
+      "aria-label",
+      `${label}: ${scene.dimensions.join(" by ")} cells colored by ${withUnit(legend)}${range}. ` +
+        "Arrow keys turn it, plus and minus zoom, R resets, X, Y and Z look along an axis.",
+    );
+  }
+
+  /** Python leaves the faces out of a message once it knows that this view holds them. */
+  #reportGeometry(key) {
+    if (this.reported === key) return;
+    this.reported = key;
+    this.setState("geometry", key);
+  }
+
+  #placeCamera(dimensions) {
+    const remembered = this.cameras.recall(dimensions);
+    if (remembered) this.stage.setState(remembered);
+    else this.stage.home();
+  }
+
+  #cameraMoved() {
+    if (this.#settling || !this.faces) return;
+    this.#settling = requestAnimationFrame(() => this.#settle());
+  }
+
+  #settle() {
+    cancelAnimationFrame(this.#settling);
+    this.#settling = 0;
+    const state = this.stage.getState();
+    this.overlay.showAxes(this.stage.axes());
+    const text = JSON.stringify(state);
+    if (text === this.host.dataset.camera) return;
+    this.host.dataset.camera = text;
+    if (!this.#following) this.cameras.remember(state);
+    this.#following = false;
+  }
+
+  #follow(state) {
+    if (!this.faces || String(state.dimensions) !== String(this.faces.dimensions)) return;
+    this.#following = true;
+    this.stage.setState(state);
+    this.stage.draw();
+    this.#settle();
+  }
+
+  /** Returns whether the page's colors changed. */
+  #takeTheme() {
+    const { color, backgroundColor } = getComputedStyle(this.host);
+    if (!this.stage || (color === this.ink && backgroundColor === this.paper)) return false;
+    this.ink = color;
+    this.paper = backgroundColor;
+    const channels = (text) => text.match(/[\d.]+/g).slice(0, 3).map(Number);
+    this.stage.setTheme(channels(color), channels(backgroundColor));
+    return true;
+  }
+
+  #act(change) {
+    if (!this.scene) return;
+    change(this.stage);
+    this.stage.draw();
+    this.#settle();
+  }
+
+  #listen() {
+    let down = null;
+    // The page keeps the wheel until the cube was clicked or focused.
+    const keepScrolling = (event) => {
+      if (this.host.getRootNode().activeElement !== this.host) event.stopPropagation();
+    };
+    this.host.addEventListener("wheel", keepScrolling, { capture: true, passive: true });
+    this.host.addEventListener("keydown", (event) => {
+      const change = event.target === this.host && !event.ctrlKey && !event.metaKey && KEYS[event.key];
+      if (!change || !this.scene) return;
+      event.preventDefault();
+      this.#act(change);
+    });
+    this.container.addEventListener("pointerdown", (event) => {
+      down = [event.clientX, event.clientY];
+      this.host.focus({ preventScroll: true, focusVisible: false });
+    });
+    this.container.addEventListener("pointerup", (event) => {
+      if (down && Math.hypot(event.clientX - down[0], event.clientY - down[1]) < CLICK_SLACK) this.#pick(event);
+      down = null;
+    });
+    this.container.addEventListener("pointermove", (event) => {
+      if (!event.buttons) this.#hover(event);
+    });
+    this.container.addEventListener("pointerleave", () => this.#hover(null));
+  }
+
+  #pick(event) {
+    if (!this.scene) return;
+    const face = this.stage.faceAt(event.clientX, event.clientY);
+    this.#selected = face < 0 ? null : this.faces.cells[face];
+    this.setState("picked", this.#selected);
+    this.#redrawMarks();
+  }
+
+  #hover(event) {
+    if (!this.scene) return;
+    const face = event ? this.stage.faceAt(event.clientX, event.clientY) : -1;
+    const cell = face < 0 ? null : this.faces.cells[face];
+    const text =
+      cell === null ? "" : describeCell(cell, this.faces.position(cell), this.colors[face], this.scene.legend);
+    const box = this.host.getBoundingClientRect();
+    this.overlay.showTip(text, (event?.clientX ?? 0) - box.left, (event?.clientY ?? 0) - box.top, box.width);
+    if (cell === this.#hovered) return;
+    this.#hovered = cell;
+    this.#redrawMarks();
+  }
+
+  #redrawMarks() {
+    this.stage.setMarks(this.#selected, this.#hovered);
+    this.stage.draw();
+  }
+
+  #save() {
+    if (!this.scene) return;
+    this.stage.draw();
+    savePicture(this.stage.canvas, this.scene, this.table, this.ink, this.paper);
+  }
+}
+
+export default () => component(CubeView);

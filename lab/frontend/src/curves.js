@@ -1,0 +1,177 @@
+// The curves: feeds the frames that lab/components/curves.py sends to one Plotly figure, with Plotly.react.
+
+import { layout, summary, traces } from "./curves/figure.js";
+import style from "./curves/style.css";
+import { Gate, component, element, markDrawn } from "./host.js";
+import { unpack } from "./payload.js";
+
+const CONFIG = {
+  displaylogo: false,
+  responsive: false,
+  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+  toImageButtonOptions: { format: "svg", filename: "curves" },
+};
+
+let plotly;
+
+/** plotly.js is a classic script that leaves one global behind, so that it is loaded as one, once. */
+function loadPlotly(address) {
+  plotly ??= new Promise((resolve, reject) => {
+    const script = element("script", { src: address });
+    script.addEventListener("load", () => resolve(window.Plotly));
+    script.addEventListener("error", () =>
+      reject(new Error(`The lab could not load ${address}. Is the server still running? Reload this page.`)),
+    );
+    document.head.append(script);
+  });
+  return plotly;
+}
+
+class CurvesView {
+  #gate = new Gate();
+  #waiting = null;
+
+  constructor(parent, Plotly) {
+    this.Plotly = Plotly;
+    this.ui = { log: false, hidden: new Set(), ranges: {} };
+    this.host = element("div", { class: "cellnet-curves" });
+    this.notice = element("div", { class: "curves-notice", role: "status" });
+    this.figure = element("div", { role: "img" });
+    this.marks = element("ol", { class: "curves-marks", "aria-label": "Changes made while training" });
+    this.logButton = element("button", { type: "button", class: "curves-log" }, "log y");
+    this.logButton.addEventListener("click", () => this.#toggleLog());
+    this.host.append(element("style", {}, style), this.logButton, this.figure, this.marks, this.notice);
+    parent.append(this.host);
+    this.sizes = new ResizeObserver(() => this.#draw());
+    this.sizes.observe(this.host);
+    this.release = () => setTimeout(() => this.#drawWaiting());
+    window.addEventListener("pointerup", this.release);
+  }
+
+  receive(bytes) {
+    const { header, arrays } = unpack(bytes);
+    if (!this.#gate.isNews(header)) {
+      this.#draw();
+      return;
+    }
+    this.#gate.pass(header);
+    this.#restore(header.key);
+    this.#waiting = { header, arrays };
+    this.#drawWaiting();
+  }
+
+  destroy() {
+    window.removeEventListener("pointerup", this.release);
+    this.sizes.disconnect();
+    this.drawing?.then(() => this.Plotly.purge(this.figure));
+    this.host.remove();
+  }
+
+  /** Draws the newest frame, but not under a hand that is dragging a zoom box. */
+  #drawWaiting() {
+    if (!this.#waiting || this.figure._dragging) return;
+    this.frame = this.#waiting;
+    this.#waiting = null;
+    this.#draw();
+    markDrawn(this.host, this.frame.header);
+  }
+
+  #draw() {
+    if (!this.frame) return;
+    const { header, arrays } = this.frame;
+    const empty = !header.panels.some((panel, number) =>
+      panel.curves.some((_, place) => arrays[`x${number}.${place}`].length),
+    );
+    this.notice.hidden = !empty;
+    this.notice.textContent = empty ? header.empty : "";
+    for (const part of [this.figure, this.marks, this.logButton]) part.hidden = empty;
+    const width = Math.floor(this.host.getBoundingClientRect().width);
+    if (empty || width < 1) return;
+    this.drawing = this.Plotly.react(
+      this.figure,
+      traces(header, arrays, this.ui.hidden),
+      layout(header, width, this.#theme(), this.ui),
+      CONFIG,
+    );
+    if (!this.listening) this.#listen();
+    this.logButton.setAttribute("aria-pressed", String(this.ui.log));
+    this.figure.setAttribute("aria-label", summary(header, arrays));
+    this.#list(header);
+  }
+
+  #list({ marks, xTitle }) {
+    const items = marks.map(({ x, label }, place) => {
+      const item = element("li", {}, element("b", {}, String(place + 1)));
+      item.append(`${xTitle} ${x}: ${label}`);
+      return item;
+    });
+    this.marks.replaceChildren(...items);
+  }
+
+  #theme() {
+    const look = getComputedStyle(this.host);
+    const color = (name) => look.getPropertyValue(name).trim();
+    return {
+      font: color("--st-font"),
+      ink: color("--st-text-color"),
+      paper: color("--st-background-color"),
+      grid: color("--st-border-color"),
+    };
+  }
+
+  /** What the reader did to the figure, kept for every later frame and for a reload of the page. */
+  #listen() {
+    this.listening = true;
+    this.figure.on("plotly_relayout", () => this.#keepRanges());
+    this.figure.on("plotly_restyle", () => {
+      this.ui.hidden = new Set();
+      for (const trace of this.figure.data) if (trace.visible === "legendonly") this.ui.hidden.add(trace.name);
+      this.#save();
+    });
+  }
+
+  #keepRanges() {
+    this.ui.ranges = {};
+    for (const [name, axis] of Object.entries(this.figure.layout)) {
+      const found = /^([xy])axis(\d*)$/.exec(name);
+      if (found && axis.autorange === false) {
+        this.ui.ranges[found[1] === "x" ? "x" : `y${found[2]}`] = [...axis.range];
+      }
+    }
+    this.#save();
+  }
+
+  #toggleLog() {
+    this.ui.log = !this.ui.log;
+    this.ui.ranges = this.ui.ranges.x ? { x: this.ui.ranges.x } : {};
+    this.#save();
+    this.#draw();
+  }
+
+  #save() {
+    const { log, hidden, ranges } = this.ui;
+    sessionStorage.setItem(this.slot, JSON.stringify({ log, hidden: [...hidden], ranges }));
+  }
+
+  #restore(key) {
+    if (this.slot) return;
+    this.slot = `cellnet.curves.${key}`;
+    const saved = JSON.parse(sessionStorage.getItem(this.slot) ?? "null");
+    if (saved) this.ui = { ...saved, hidden: new Set(saved.hidden) };
+  }
+}
+
+export default (plotlyAddress) => {
+  let connect;
+  return async (arguments_) => {
+    const Plotly = await loadPlotly(plotlyAddress);
+    connect ??= component(
+      class extends CurvesView {
+        constructor(parent) {
+          super(parent, Plotly);
+        }
+      },
+    );
+    return connect(arguments_);
+  };
+};

@@ -1,0 +1,147 @@
+// From a message to what Plotly understands: traces, one pair of axes per panel, marks. Pure functions.
+
+const GAP_X = 58;
+const GAP_Y = 58;
+const TOP = 36;
+const BOTTOM = 40;
+const LEFT = 52;
+const RIGHT = 10;
+const MIN_PANEL_WIDTH = 250;
+
+const axisName = (letter, number) => `${letter}axis${number ? number + 1 : ""}`;
+const axisId = (letter, number) => `${letter}${number ? number + 1 : ""}`;
+
+export function traces({ panels }, arrays, hidden) {
+  const listed = new Set();
+  return panels.flatMap((panel, number) =>
+    panel.curves.map((curve, place) => {
+      const first = !listed.has(curve.name);
+      listed.add(curve.name);
+      return {
+        type: "scatter",
+        mode: arrays[`x${number}.${place}`].length > 1 ? "lines" : "markers",
+        uid: `curve-${number}-${place}`,
+        name: curve.name,
+        legendgroup: curve.name,
+        showlegend: first,
+        visible: hidden.has(curve.name) ? "legendonly" : true,
+        x: arrays[`x${number}.${place}`],
+        y: arrays[`y${number}.${place}`],
+        xaxis: axisId("x", number),
+        yaxis: axisId("y", number),
+        opacity: curve.opacity,
+        connectgaps: false,
+        line: { color: curve.color, dash: curve.dash, width: curve.width },
+        marker: { color: curve.color, size: 5 },
+        hovertemplate: "%{y:.4~g}",
+      };
+    }),
+  );
+}
+
+/** Plot areas in a grid as wide as the page allows; ranges that the reader chose are in `ui`. */
+export function layout(header, width, theme, ui) {
+  const { panels, marks } = header;
+  const columns = Math.max(1, Math.min(header.columns, panels.length, Math.floor(width / MIN_PANEL_WIDTH)));
+  const rows = Math.ceil(panels.length / columns);
+  const height = rows * header.panelHeight + TOP;
+  const inner = { width: width - LEFT - RIGHT, height: height - TOP - BOTTOM };
+  const panelWidth = (inner.width - (columns - 1) * GAP_X) / columns;
+  const panelHeight = (inner.height - (rows - 1) * GAP_Y - 18) / rows;
+  const result = {
+    width,
+    height,
+    margin: { l: LEFT, r: RIGHT, t: TOP, b: BOTTOM, pad: 0 },
+    uirevision: "kept",
+    datarevision: header.seq,
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: theme.font, size: 11, color: theme.ink },
+    hovermode: "x unified",
+    hoverlabel: { bgcolor: theme.paper, bordercolor: theme.grid, font: { color: theme.ink, size: 11 } },
+    dragmode: "zoom",
+    showlegend: true,
+    legend: { orientation: "h", x: 1, xanchor: "right", y: 1 + 12 / inner.height, yanchor: "bottom", font: { size: 12 } },
+    modebar: { orientation: "h", bgcolor: "rgba(0,0,0,0)", color: theme.grid, activecolor: theme.ink },
+    annotations: [],
+    shapes: [],
+  };
+  panels.forEach((panel, number) => {
+    const left = (number % columns) * (panelWidth + GAP_X);
+    const top = 18 + Math.floor(number / columns) * (panelHeight + GAP_Y);
+    const x = [left / inner.width, (left + panelWidth) / inner.width];
+    const y = [1 - (top + panelHeight) / inner.height, 1 - top / inner.height];
+    const shared = { gridcolor: theme.grid, linecolor: theme.grid, zeroline: false, tickfont: { size: 10 } };
+    const last = number + columns >= panels.length;
+    result[axisName("x", number)] = {
+      ...shared,
+      domain: x,
+      anchor: axisId("y", number),
+      matches: number ? "x" : undefined,
+      showgrid: false,
+      showline: true,
+      ticks: "outside",
+      ticklen: 4,
+      tickcolor: theme.grid,
+      nticks: 6,
+      title: last ? { text: header.xTitle, standoff: 4, font: { size: 11 } } : undefined,
+      ...kept(ui.ranges.x),
+    };
+    const log = panel.log !== ui.log;
+    result[axisName("y", number)] = {
+      ...shared,
+      domain: y,
+      anchor: axisId("x", number),
+      type: log ? "log" : "linear",
+      nticks: 5,
+      exponentformat: "power",
+      minexponent: 4,
+      ...kept(ui.ranges[axisId("y", number)]),
+    };
+    result.annotations.push({
+      text: `<b>${escape(panel.title)}</b>${panel.unit ? ` (${escape(panel.unit)})` : ""}`,
+      x: x[0],
+      y: y[1],
+      xref: "paper",
+      yref: "paper",
+      xanchor: "left",
+      yanchor: "bottom",
+      yshift: 3,
+      showarrow: false,
+      font: { size: 12 },
+    });
+    marks.forEach((mark, place) => {
+      result.shapes.push({
+        type: "line",
+        x0: mark.x,
+        x1: mark.x,
+        y0: 0,
+        y1: 1,
+        xref: axisId("x", number),
+        yref: `${axisId("y", number)} domain`,
+        line: { color: theme.ink, width: 1, dash: "dot" },
+        opacity: 0.65,
+        label: { text: String(place + 1), textposition: "end", textangle: 0, xanchor: "left", yanchor: "top", padding: 2, font: { size: 10, color: theme.ink } },
+      });
+    });
+  });
+  return result;
+}
+
+/** The newest value of every curve, in words. */
+export function summary({ label, panels, xTitle }, arrays) {
+  const parts = panels.map((panel, number) => {
+    const values = panel.curves.map((curve, place) => {
+      const y = arrays[`y${number}.${place}`];
+      const last = y.findLastIndex((value) => !Number.isNaN(value));
+      if (last < 0) return `${curve.name} no value yet`;
+      return `${curve.name} ${Number(y[last].toPrecision(3))} at ${xTitle} ${arrays[`x${number}.${place}`][last]}`;
+    });
+    return `${panel.title}: ${values.join(", ")}`;
+  });
+  return `${label}. ${parts.join("; ")}.`;
+}
+
+const kept = (range) => (range ? { range: [...range], autorange: false } : { autorange: true });
+
+const escape = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");

