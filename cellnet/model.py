@@ -48,7 +48,7 @@ class CellNet(nn.Module):
         settings: the settings tree; ``settings.init`` seeds the starting weights.
 
     Attributes:
-        interior: true for cells on none of the six faces, (N,).
+        interior: linear indices of the cells on none of the six faces.
     """
 
     interior: Tensor
@@ -64,7 +64,8 @@ class CellNet(nn.Module):
             self.lattice = Lattice3D(settings)
             self.extractor = LatticeToEmbeddingExtractor(settings, placement)
             initialize(self, settings.init)
-        self.register_buffer("interior", ~surface_mask(settings.lattice.dimensions), persistent=False)
+        interior = (~surface_mask(settings.lattice.dimensions)).nonzero().flatten()
+        self.register_buffer("interior", interior, persistent=False)
 
     def start_from(self, pca: PCA) -> None:
         """Take scaling, and with ``embedding.pca_initialization`` the linear path, from a PCA."""

@@ -30,8 +30,8 @@ def asset_url(name: str) -> str:
     path = FILES[name]
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is missing: restore it from the repository, or build it with 'npm ci && npm run build' "
-            "in lab/frontend; plotly.js comes with the plotly package, which then has to be reinstalled"
+            f"{path} is missing: restore it from the repository, or run 'npm ci && npm run build' in "
+            "lab/frontend; plotly.js comes with the plotly package, which then has to be reinstalled"
         )
     digest = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
     return f"assets/{name}?v={digest}"

@@ -138,8 +138,8 @@ def build_geometry(
     faces = sum(index.size for index in cells)
     if faces > MAX_FACES:
         raise ValueError(
-            f"this view needs {faces:,} faces and a browser is given at most {MAX_FACES:,}: explode along one "
-            "axis only, or show fewer cells with a threshold or a clip box"
+            f"this view needs {faces:,} faces and a browser is given at most {MAX_FACES:,}: explode along "
+            "one axis only, or show fewer cells with a threshold or a clip box"
         )
     all_cells, all_sides = np.concatenate(cells), np.concatenate(sides)
     return Geometry(

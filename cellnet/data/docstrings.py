@@ -76,7 +76,7 @@ def _docstrings(node: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def split_sentences(docstring: str) -> list[str]:
-    """Return the English sentences of one docstring, whitespace normalised, code and tables left out."""
+    """Return the English sentences of one docstring, whitespace normalized, code and tables left out."""
     found: list[str] = []
     for paragraph in _PARAGRAPH_BREAK.split(inspect.cleandoc(docstring)):
         if ">>>" in paragraph:

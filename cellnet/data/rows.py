@@ -34,7 +34,7 @@ def bad_row(line: int, reason: str, value: object) -> BadRow:
 
 
 def check_row(line: int, value: object, min_characters: int, max_characters: int) -> Row | BadRow:
-    """Return the value as a row with its whitespace normalised, or the reason why it is none."""
+    """Return the value as a row with its whitespace normalized, or the reason why it is none."""
     if value is None:
         return bad_row(line, "no value", "")
     if not isinstance(value, str):

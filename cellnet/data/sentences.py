@@ -27,7 +27,7 @@ class DataReport:
         source: the setting ``data.source``.
         rows_read: rows of the source, header excluded.
         kept: sentences in train and validation together.
-        duplicates: rows whose text, whitespace normalised, came earlier.
+        duplicates: rows whose text, whitespace normalized, came earlier.
         over_limit: different texts left out because of ``data.limit``.
         bad_reasons: number of bad rows for each reason.
         bad_rows: the first `MAX_LISTED_BAD_ROWS` bad rows, each with line, reason and excerpt.

@@ -13,7 +13,7 @@ def normalize_whitespace(text: str) -> str:
 
 
 def deduplicate(texts: Iterable[str]) -> list[str]:
-    """Return the whitespace-normalised texts, each at its first place only."""
+    """Return the whitespace-normalized texts, each at its first place only."""
     return list(dict.fromkeys(map(normalize_whitespace, texts)))
 
 

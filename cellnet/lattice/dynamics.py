@@ -11,9 +11,8 @@ from torch.utils.checkpoint import checkpoint
 
 from cellnet.experts import DistantExpert, FunctionalExpert, GatingNetwork, LocalExpert
 from cellnet.lattice.chunker import AdaptiveChunker
-from cellnet.lattice.connections import ConnectionIndex, TierConnections
+from cellnet.lattice.connections import ConnectionIndex
 from cellnet.lattice.geometry import TIERS, Tier
-from cellnet.lattice.sums import neighbor_sum
 from cellnet.settings import LatticeSettings, Settings
 
 
@@ -149,7 +148,7 @@ class Lattice3D(nn.Module):
     ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
         """Advance states (N, B, C) by one step; also return gate weights (N, B, 3) and the proposals."""
         own = self.normalize(states)
-        sums = {tier: _tier_sum(own, index.tiers[tier]) for tier in TIERS}
+        sums = {tier: index.tiers[tier].sum(own) for tier in TIERS}
         means = {tier: sums[tier] * _per_cell(index.tiers[tier].inverse_counts, own) for tier in TIERS}
         activity = (sums["local"] + sums["functional"] + sums["distant"]) * _per_cell(
             index.inverse_total_counts, own
@@ -171,12 +170,6 @@ class Lattice3D(nn.Module):
     ) -> StepTrace:
         changes = torch.stack(proposals, dim=2)
         return StepTrace(*(_to_linear_order(x, index) for x in (states, gate, changes)))
-
-
-def _tier_sum(own: Tensor, connections: TierConnections) -> Tensor:
-    if connections.is_empty:
-        return torch.zeros_like(own)
-    return neighbor_sum(own, connections.lists)
 
 
 def _per_cell(factor: Tensor, like: Tensor) -> Tensor:

@@ -36,20 +36,6 @@ class CellLists:
         return F.embedding_bag(self.rows, values, self.starts, mode="sum", include_last_offset=True)
 
 
-class _NeighborSum(torch.autograd.Function):
-    """Sum over neighbors. Being a neighbor is mutual, so the backward pass is the same sum."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, rows: Tensor, starts: Tensor) -> Tensor:
-        ctx.save_for_backward(rows, starts)
-        return CellLists(rows, starts).sum(values)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        rows, starts = ctx.saved_tensors
-        return CellLists(rows, starts).sum(gradients[0].contiguous()), None, None
-
-
 class _GatherRows(torch.autograd.Function):
     """Copy rows; the backward pass sums, for each cell, the places it was copied to."""
 
@@ -62,13 +48,6 @@ class _GatherRows(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         back = CellLists(*ctx.saved_tensors)
         return back.sum(gradients[0].contiguous()), None, None, None
-
-
-def neighbor_sum(values_NBC: Tensor, lists: CellLists) -> Tensor:
-    """Sum states (N, B, C) over each cell's neighbors; the neighbor relation must be symmetric."""
-    flat = values_NBC.reshape(len(values_NBC), -1)
-    summed: Tensor = _NeighborSum.apply(flat, lists.rows, lists.starts)  # type: ignore[no-untyped-call]
-    return summed.view_as(values_NBC)
 
 
 def gather_rows(values_NF: Tensor, rows: Tensor, back: CellLists) -> Tensor:

@@ -18,7 +18,7 @@ class LossInput:
     Attributes:
         target: teacher embeddings y, (B, D).
         output: the student's answer; ``output.embeddings`` is y^, (B, D).
-        interior: true for cells on none of the six faces, (N,).
+        interior: linear indices of the cells on none of the six faces.
         dimensions: the lattice.
     """
 

@@ -343,6 +343,14 @@ class TrainingSettings(SettingsGroup):
     learning_rate: float = setting(
         2e-3, label="Learning rate", help="Peak learning rate of AdamW.", live=True, gt=0.0, le=1.0
     )
+    codec_rate_ratio: float = setting(
+        1.0,
+        label="Codec rate",
+        help="Learning rate of the codec, as a share of the lattice's. Its readout has thousands of "
+        "inputs, so the rate that suits an expert would throw it off.",
+        gt=0.0,
+        le=10.0,
+    )
     min_learning_rate_ratio: float = setting(
         0.02, label="Final rate", help="Learning rate at the end, as a share of the peak.", ge=0.0, le=1.0
     )

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
+from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HFValidationError, HTTPError  # type: ignore[attr-defined]
 
 from cellnet.errors import TeacherError
@@ -97,6 +97,8 @@ def _hub_folder(teacher: str) -> Path:
     except FileNotFoundError:
         _log.info("%s is not in the hub's cache and will be downloaded", teacher)
     try:
+        # snapshot_download waits forever for a server that is silent, so ask for an answer first.
+        HfApi().model_info(teacher, timeout=CONNECT_SECONDS)
         return _snapshot(teacher, local_files_only=False)
     except (OSError, HTTPError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__

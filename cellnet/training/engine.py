@@ -17,23 +17,32 @@ _WARMUP_BEFORE_CAPTURE = 3
 
 
 def make_optimizer(model: CellNet, settings: Settings, device: torch.device) -> torch.optim.AdamW:
-    """Make AdamW (Loshchilov and Hutter 2019); only the matrices of layers decay.
+    """Make AdamW (Loshchilov and Hutter 2019).
 
-    On CUDA the learning rate is a tensor, so that a captured graph sees its changes.
+    Only the matrices of layers decay. The codec's groups carry ``rate_ratio``, their share of the learning
+    rate. On CUDA the learning rate is a tensor, so that a captured graph sees its changes.
     """
-    matrices, others = [], []
-    for module in model.modules():
+    training = settings.training
+    on_cuda = device.type == "cuda"
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for path, module in model.named_modules():
+        ratio = training.codec_rate_ratio if path.startswith("codec") else 1.0
         for name, parameter in module.named_parameters(recurse=False):
             is_matrix = isinstance(module, nn.Linear | nn.Conv2d) and name == "weight"
-            (matrices if is_matrix else others).append(parameter)
-    on_cuda = device.type == "cuda"
-    rate = settings.training.learning_rate
+            decay = training.weight_decay if is_matrix else 0.0
+            groups.setdefault((decay, ratio), []).append(parameter)
+    rate = training.learning_rate
     return torch.optim.AdamW(
         [
-            {"params": matrices, "weight_decay": settings.training.weight_decay},
-            {"params": others, "weight_decay": 0.0},
+            {
+                "params": parameters,
+                "weight_decay": decay,
+                "rate_ratio": ratio,
+                "lr": torch.tensor(rate * ratio, device=device) if on_cuda else rate * ratio,
+            }
+            for (decay, ratio), parameters in groups.items()
         ],
-        lr=torch.tensor(rate, device=device) if on_cuda else rate,
+        lr=rate,
         betas=_BETAS,
         fused=True,
     )
@@ -165,6 +174,6 @@ class StepEngine:
     def _set_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
+                group["lr"].fill_(rate * group["rate_ratio"])
             else:
-                group["lr"] = rate
+                group["lr"] = rate * group["rate_ratio"]

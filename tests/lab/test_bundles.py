@@ -17,7 +17,8 @@ FRONTEND = Path(__file__).parents[2] / "lab" / "frontend"
 
 def sources_digest() -> str:
     names = ["build.mjs", "package-lock.json"]
-    names += [path.relative_to(FRONTEND).as_posix() for path in (FRONTEND / "src").rglob("*") if path.is_file()]
+    files = [path for path in (FRONTEND / "src").rglob("*") if path.is_file()]
+    names += [path.relative_to(FRONTEND).as_posix() for path in files]
     digest = hashlib.sha256()
     for name in sorted(names):
         digest.update(f"{name}\0".encode() + (FRONTEND / name).read_bytes())

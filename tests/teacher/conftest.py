@@ -8,7 +8,22 @@ from transformers import BertTokenizerFast, DistilBertConfig, DistilBertModel
 from cellnet.settings import EmbeddingSettings
 from cellnet.teacher import Teacher
 
-WORDS = ["the", "a", "cell", "cube", "looks", "at", "many", "near", "and", "far", "neighbors", "in", "each", "step"]
+WORDS = [
+    "the",
+    "a",
+    "cell",
+    "cube",
+    "looks",
+    "at",
+    "many",
+    "near",
+    "and",
+    "far",
+    "neighbors",
+    "in",
+    "each",
+    "step",
+]
 
 
 def make_tiny_model(folder: Path, seed: int = 0) -> Path:

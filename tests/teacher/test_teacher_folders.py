@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,23 @@ except TeacherError as error:
         "HF_HOME",
     ):
         assert words in done.stdout
+
+
+def test_a_silent_hub_does_not_hang(tmp_path) -> None:
+    code = """
+from cellnet.errors import TeacherError
+from cellnet.teacher import folders
+folders.CONNECT_SECONDS = 0.5
+try:
+    folders.find_teacher("someone/absent")
+except TeacherError as error:
+    print(error)
+"""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        done = run_offline(tmp_path, code, HF_ENDPOINT=address, HF_HUB_OFFLINE="0")
+    assert done.returncode == 0, done.stderr
+    assert "cannot be downloaded" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["/nowhere/at/all", "./nowhere", "~/nowhere-at-all", "a/b/c", "two words"])

@@ -5,7 +5,7 @@ import { Faces } from "./cube/geometry.js";
 import { Overlay, describeCell, savePicture, withUnit } from "./cube/overlay.js";
 import { Stage } from "./cube/stage.js";
 import style from "./cube/style.css";
-import { Gate, component, element, format, markDrawn } from "./host.js";
+import { Gate, Latest, component, element, format, markDrawn } from "./host.js";
 import { unpack } from "./payload.js";
 
 const NO_WEBGL =
@@ -29,11 +29,11 @@ const KEYS = {
 
 class CubeView {
   #gate = new Gate();
+  #latest = new Latest((frame) => this.#draw(frame));
   #hovered = null;
   #selected = null;
   #asked = null;
   #settling = 0;
-  #following = false;
 
   constructor(parent) {
     this.host = element("div", { class: "cellnet-cube", role: "application", tabindex: "0" });
@@ -60,24 +60,34 @@ class CubeView {
       if (themed && this.scene) this.stage.draw();
       return;
     }
-    if (!header.scene) {
-      this.#gate.pass(header);
-      this.scene = null;
-      this.host.setAttribute("aria-label", `${header.label}: ${header.empty}`);
-      this.overlay.say(header.empty);
-      markDrawn(this.host, header);
-      return;
+    const dropped = this.#latest.frame;
+    if (!arrays.cells && dropped?.arrays.cells && dropped.header.scene.geometry === header.scene?.geometry) {
+      Object.assign(arrays, { cells: dropped.arrays.cells, sides: dropped.arrays.sides });
     }
-    if (!this.#ready() || !this.#takeFaces(header.scene, arrays)) return;
+    this.#latest.offer({ header, arrays });
+  }
+
+  #draw({ header, arrays }) {
+    if (!header.scene) this.#showEmpty(header);
+    else if (!this.#ready() || !this.#takeFaces(header.scene, arrays)) return;
+    else {
+      this.#takeScene(header, arrays);
+      this.stage.draw();
+      this.#settle();
+    }
     this.#gate.pass(header);
-    this.#takeScene(header, arrays);
-    this.stage.draw();
-    this.#settle();
     markDrawn(this.host, header);
+  }
+
+  #showEmpty({ label, empty }) {
+    this.scene = null;
+    this.host.setAttribute("aria-label", `${label}: ${empty}`);
+    this.overlay.say(empty);
   }
 
   destroy() {
     cancelAnimationFrame(this.#settling);
+    this.#latest.cancel();
     this.sizes.disconnect();
     this.cameras.close();
     this.stage?.destroy();
@@ -161,7 +171,8 @@ class CubeView {
     this.#settling = requestAnimationFrame(() => this.#settle());
   }
 
-  #settle() {
+  /** Writes the camera down, and tells the views that share it unless it came from one of them. */
+  #settle(followed = false) {
     cancelAnimationFrame(this.#settling);
     this.#settling = 0;
     const state = this.stage.getState();
@@ -169,16 +180,14 @@ class CubeView {
     const text = JSON.stringify(state);
     if (text === this.host.dataset.camera) return;
     this.host.dataset.camera = text;
-    if (!this.#following) this.cameras.remember(state);
-    this.#following = false;
+    if (!followed) this.cameras.remember(state);
   }
 
   #follow(state) {
     if (!this.faces || String(state.dimensions) !== String(this.faces.dimensions)) return;
-    this.#following = true;
     this.stage.setState(state);
     this.stage.draw();
-    this.#settle();
+    this.#settle(true);
   }
 
   /** Returns whether the page's colors changed. */

@@ -2,13 +2,16 @@
 
 import { layout, summary, traces } from "./curves/figure.js";
 import style from "./curves/style.css";
-import { Gate, component, element, markDrawn } from "./host.js";
+import { Gate, Latest, component, element, markDrawn } from "./host.js";
 import { unpack } from "./payload.js";
 
+// The buttons are listed, and no server is named, because plotly.js 4 by itself offers "Share chart...",
+// which uploads the figure to another host.
 const CONFIG = {
   displaylogo: false,
   responsive: false,
-  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+  plotlyServerURL: "",
+  modeBarButtons: [["toImage"], ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
   toImageButtonOptions: { format: "svg", filename: "curves" },
 };
 
@@ -29,6 +32,7 @@ function loadPlotly(address) {
 
 class CurvesView {
   #gate = new Gate();
+  #latest = new Latest((frame) => this.#take(frame));
   #waiting = null;
 
   constructor(parent, Plotly) {
@@ -54,17 +58,22 @@ class CurvesView {
       this.#draw();
       return;
     }
-    this.#gate.pass(header);
-    this.#restore(header.key);
-    this.#waiting = { header, arrays };
-    this.#drawWaiting();
+    this.#latest.offer({ header, arrays });
   }
 
   destroy() {
+    this.#latest.cancel();
     window.removeEventListener("pointerup", this.release);
     this.sizes.disconnect();
     this.drawing?.then(() => this.Plotly.purge(this.figure));
     this.host.remove();
+  }
+
+  #take(frame) {
+    this.#gate.pass(frame.header);
+    this.#restore(frame.header.key);
+    this.#waiting = frame;
+    this.#drawWaiting();
   }
 
   /** Draws the newest frame, but not under a hand that is dragging a zoom box. */
@@ -113,9 +122,10 @@ class CurvesView {
     const color = (name) => look.getPropertyValue(name).trim();
     return {
       font: color("--st-font"),
-      ink: color("--st-text-color"),
+      ink: look.color,
       paper: color("--st-background-color"),
-      grid: color("--st-border-color"),
+      grid: look.color.replace("rgb(", "rgba(").replace(")", ", 0.17)"),
+      tool: look.color.replace("rgb(", "rgba(").replace(")", ", 0.45)"),
     };
   }
 

@@ -23,6 +23,34 @@ export function component(View) {
   };
 }
 
+/** Draws only the newest frame, once per refresh of the screen: one that comes late is never drawn. */
+export class Latest {
+  #draw;
+  #request = 0;
+
+  constructor(draw) {
+    this.#draw = draw;
+    this.frame = null;
+  }
+
+  offer(frame) {
+    this.frame = frame;
+    this.#request ||= requestAnimationFrame(() => this.#take());
+  }
+
+  cancel() {
+    cancelAnimationFrame(this.#request);
+    this.frame = null;
+  }
+
+  #take() {
+    const { frame } = this;
+    this.#request = 0;
+    this.frame = null;
+    this.#draw(frame);
+  }
+}
+
 /** Lets a frame through if it is newer than the last of its stream. */
 export class Gate {
   #stream = null;

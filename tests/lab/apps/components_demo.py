@@ -1,9 +1,9 @@
 """A fake training to try the live components on: an oscillating cube and curves that grow.
 
-Run it with ``streamlit run tests/lab/apps/components_server.py``. ``?edge=37`` makes the cube larger.
+Run it with ``streamlit run tests/lab/apps/components_server.py``. ``?edge=37`` makes the cube larger,
+``?show=cube`` leaves the curves out.
 """
 
-import threading
 import time
 
 import numpy as np
@@ -32,11 +32,6 @@ def started() -> float:
     return time.time()
 
 
-@st.cache_resource
-def clicks() -> dict[str, int]:
-    return {"picked": 0, "lock": id(threading.Lock())}
-
-
 def step() -> int:
     return 40 + int((time.time() - started()) / PERIOD)
 
@@ -54,7 +49,8 @@ def scene(edge: int, at: int, coloring: str, clipped: bool, explode: float) -> S
     spread = (0.0, 0.0, explode)
     if coloring == "principal components":
         rgb = np.stack([values, np.roll(values, edge), np.roll(values, edge * edge)], axis=1)
-        return rgb_scene(shape, (rgb - rgb.min()) / np.ptp(rgb), label="principal components", explode=spread)
+        rgb = (rgb - rgb.min()) / np.ptp(rgb)
+        return rgb_scene(shape, rgb, label="principal components", explode=spread)
     if coloring == "expert":
         codes = np.digitize(values, [0.8, 1.7])
         return category_scene(shape, codes, EXPERT_COLORS, label="dominant expert", explode=spread)
@@ -108,7 +104,8 @@ def live_curves() -> None:
 def train() -> None:
     st.title("Live components")
     live_cube(int(st.query_params.get("edge", "8")))
-    live_curves()
+    if st.query_params.get("show") != "cube":
+        live_curves()
 
 
 def other() -> None:
@@ -116,7 +113,17 @@ def other() -> None:
     cube(None, key="empty", seq=0, height=200)
 
 
+def pair() -> None:
+    st.title("Two cubes, one camera")
+    for side, at in zip(("left", "right"), (40, 400), strict=True):
+        cube(scene(8, at, "norm", False, 0.0), key=side, seq=0, height=300, camera="pair", label=side)
+
+
 st.set_page_config(layout="wide")
 st.navigation(
-    [st.Page(train, title="Live", default=True), st.Page(other, title="Other", url_path="other")]
+    [
+        st.Page(train, title="Live", default=True),
+        st.Page(other, title="Other", url_path="other"),
+        st.Page(pair, title="Pair", url_path="pair"),
+    ]
 ).run()

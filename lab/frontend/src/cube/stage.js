@@ -35,8 +35,9 @@ const BORDER = (pixel) => `
   vec3 shaded = gl_FragData[0].rgb * (1.0 - 0.10 * crease) * (1.0 - 0.5 * line);
   if (tcolor.a < 0.9) {
     float ring = tcolor.a < 0.5 ? 1.0 : 0.55;
+    float thin = min(2.2, 0.14 * cellPixels);
     shaded = mix(shaded, vec3(1.0), ring * (1.0 - smoothstep(4.0, 4.8, toBorder)));
-    shaded = mix(shaded, vec3(0.05), ring * (1.0 - smoothstep(1.8, 2.6, toBorder)));
+    shaded = mix(shaded, vec3(0.05), ring * (1.0 - smoothstep(thin - 0.4, thin + 0.4, toBorder)));
   }
   gl_FragData[0] = vec4(shaded, 1.0);
 `;

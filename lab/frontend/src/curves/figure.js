@@ -61,8 +61,9 @@ export function layout(header, width, theme, ui) {
     hoverlabel: { bgcolor: theme.paper, bordercolor: theme.grid, font: { color: theme.ink, size: 11 } },
     dragmode: "zoom",
     showlegend: true,
-    legend: { orientation: "h", x: 1, xanchor: "right", y: 1 + 12 / inner.height, yanchor: "bottom", font: { size: 12 } },
-    modebar: { orientation: "h", bgcolor: "rgba(0,0,0,0)", color: theme.grid, activecolor: theme.ink },
+    // The mode bar of Plotly owns the upper right corner.
+    legend: { orientation: "h", x: 12 / inner.width, y: 1 + 10 / inner.height, yanchor: "bottom", font: { size: 12 } },
+    modebar: { orientation: "h", bgcolor: "rgba(0,0,0,0)", color: theme.tool, activecolor: theme.ink },
     annotations: [],
     shapes: [],
   };

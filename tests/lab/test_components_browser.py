@@ -1,0 +1,259 @@
+"""The live components in a real browser: they update, and what the reader did to them stays."""
+
+import io
+import json
+import re
+from typing import Any
+
+import pytest
+from conftest import OpenPage, Serve
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from lab.components.cube import EMPTY
+
+CUBE = ".cellnet-cube"
+CURVES = ".cellnet-curves"
+PATIENCE = 60_000
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def url(serve: Serve) -> str:
+    return serve("components_server.py")
+
+
+def wait_for_updates(page: Page, selector: str, more: int = 2) -> None:
+    """Until the component has drawn ``more`` further frames."""
+    host = page.locator(selector)
+    host.wait_for(timeout=PATIENCE)
+    handle = host.element_handle()
+    before = int(host.get_attribute("data-updates") or 0)
+    page.wait_for_function(
+        "([host, goal]) => Number(host.dataset.updates ?? 0) >= goal",
+        arg=[handle, before + more],
+        timeout=PATIENCE,
+    )
+
+
+def camera(page: Page) -> dict[str, Any]:
+    state = page.locator(CUBE).get_attribute("data-camera")
+    assert state is not None
+    parsed: dict[str, Any] = json.loads(state)
+    return parsed
+
+
+def turn(page: Page) -> None:
+    """Drags the cube to the side."""
+    before = camera(page)
+    x, y = middle(page.locator(CUBE))
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 90, y + 25, steps=4)
+    page.mouse.up()
+    page.mouse.move(5, 5)
+    page.wait_for_function(
+        "([host, before]) => host.dataset.camera !== before",
+        arg=[page.locator(CUBE).element_handle(), json.dumps(before, separators=(",", ":"))],
+        timeout=PATIENCE,
+    )
+    wait_for_updates(page, CUBE, 1)
+
+
+def middle(part: Locator) -> tuple[float, float]:
+    box = part.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def distinct_colors(part: Locator) -> int:
+    picture = Image.open(io.BytesIO(part.screenshot())).convert("RGB")
+    colors = picture.getcolors(maxcolors=1 << 24)
+    assert colors is not None
+    return len(colors)
+
+
+def figure(page: Page, expression: str) -> Any:
+    return page.locator(f"{CURVES} .js-plotly-plot").evaluate(f"figure => {expression}")
+
+
+def wait_for_figure(page: Page, condition: str) -> None:
+    page.wait_for_function(
+        f"() => {{ const figure = document.querySelector('.js-plotly-plot'); return {condition}; }}",
+        timeout=PATIENCE,
+    )
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_cube_is_drawn_and_keeps_its_camera_while_it_updates(
+    url: str, open_page: OpenPage, dark: bool
+) -> None:
+    page = open_page(url, dark=dark)
+    wait_for_updates(page, CUBE)
+    assert distinct_colors(page.locator(f"{CUBE} canvas")) > 100
+    turn(page)
+    turned = camera(page)
+    seq = int(page.locator(CUBE).get_attribute("data-seq") or 0)
+    wait_for_updates(page, CUBE, 3)
+    assert int(page.locator(CUBE).get_attribute("data-seq") or 0) >= seq + 3
+    assert camera(page) == turned
+    assert page.locator(f"{CUBE} canvas").count() == 1
+
+
+def test_the_camera_survives_a_reload_and_a_page_switch(url: str, open_page: OpenPage) -> None:
+    page = open_page(url)
+    wait_for_updates(page, CUBE)
+    turn(page)
+    turned = camera(page)
+    page.reload()
+    wait_for_updates(page, CUBE)
+    assert camera(page) == turned
+    page.get_by_role("link", name="Other").click()
+    expect(page.locator(f"{CUBE} .notice")).to_have_text(EMPTY, timeout=PATIENCE)
+    page.get_by_role("link", name="Live").click()
+    page.get_by_text("Cut in half").wait_for(timeout=PATIENCE)
+    wait_for_updates(page, CUBE)
+    assert camera(page) == turned
+    page.get_by_role("button", name="Reset the camera").click()
+    wait_for_updates(page, CUBE, 1)
+    assert camera(page) != turned
+
+
+def test_a_click_picks_the_cell_under_the_pointer(url: str, open_page: OpenPage) -> None:
+    page = open_page(url)
+    wait_for_updates(page, CUBE)
+    page.locator(CUBE).press("z")
+    x, y = middle(page.locator(CUBE))
+    page.mouse.click(x + 5, y - 5)
+    cell = (4 * 8 + 4) * 8 + 7
+    expect(page.get_by_text(re.compile(rf"picked {cell},"))).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(f"{CUBE} .tip")).to_contain_text(f"cell {cell} at (4, 4, 7)")
+    box = page.locator(CUBE).bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 30, box["y"] + box["height"] / 2)
+    expect(page.get_by_text(re.compile("picked None,"))).to_be_visible(timeout=PATIENCE)
+
+
+def test_cutting_and_coloring_change_the_picture_and_not_the_camera(url: str, open_page: OpenPage) -> None:
+    page = open_page(url)
+    wait_for_updates(page, CUBE)
+    before = camera(page)
+    page.get_by_text("Cut in half").click()
+    expect(page.locator(f"{CUBE} .counts")).to_have_text(re.compile("256 of 512 shown"), timeout=PATIENCE)
+    page.get_by_role("radio", name="expert").click()
+    expect(page.locator(f"{CUBE} .legend")).to_contain_text("functional", timeout=PATIENCE)
+    wait_for_updates(page, CUBE, 1)
+    assert camera(page) == before
+
+
+def test_two_views_of_one_camera_turn_together(url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{url}/pair")
+    left, right = page.locator(f"{CUBE}[aria-label^=left]"), page.locator(f"{CUBE}[aria-label^=right]")
+    expect(left).to_have_attribute("data-updates", "1", timeout=PATIENCE)
+    expect(right).to_have_attribute("data-updates", "1", timeout=PATIENCE)
+    before = left.get_attribute("data-camera")
+    left.press("ArrowLeft")
+    after = left.get_attribute("data-camera")
+    assert after is not None
+    assert after != before
+    expect(right).to_have_attribute("data-camera", after, timeout=PATIENCE)
+
+
+def test_the_picture_is_saved_as_png(url: str, open_page: OpenPage) -> None:
+    page = open_page(url)
+    wait_for_updates(page, CUBE)
+    with page.expect_download(timeout=PATIENCE) as download:
+        page.get_by_role("button", name="Save the picture").click()
+    picture = Image.open(download.value.path()).convert("RGB")
+    colors = picture.getcolors(maxcolors=1 << 24)
+    assert colors is not None
+    assert len(colors) > 100
+
+
+def test_zoom_hidden_curves_and_log_axes_survive(url: str, open_page: OpenPage) -> None:
+    page = open_page(url)
+    wait_for_updates(page, CURVES, 1)
+    plot = page.locator(f"{CURVES} .nsewdrag").first
+    box = plot.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 110, box["y"] + 70, steps=4)
+    page.mouse.up()
+    wait_for_figure(page, "figure.layout.xaxis.autorange === false")
+    page.locator(f"{CURVES} .legendtoggle").last.click()
+    wait_for_figure(page, "figure.data.some((trace) => trace.visible === 'legendonly')")
+    page.get_by_role("button", name="log y").click()
+    ranges = figure(page, "[figure.layout.xaxis.range, figure.layout.xaxis5.range]")
+    hidden = figure(page, "figure.data.map((trace) => trace.visible)")
+    assert ranges[0] == ranges[1]
+    for _ in range(2):
+        wait_for_updates(page, CURVES, 2)
+        assert figure(page, "[figure.layout.xaxis.range, figure.layout.xaxis5.range]") == ranges
+        assert figure(page, "figure.data.map((trace) => trace.visible)") == hidden
+        assert figure(page, "figure.layout.yaxis.type") == "log"
+        page.reload()
+
+
+def test_curves_say_their_latest_values_and_list_the_marks(url: str, open_page: OpenPage) -> None:
+    page = open_page(url)
+    wait_for_updates(page, CURVES, 1)
+    label = page.locator(f"{CURVES} [role=img]").get_attribute("aria-label") or ""
+    assert re.search(r"reconstruction: train 0\.\d+ at step \d+, validation 0\.\d+ at step \d+", label)
+    expect(page.locator(f"{CURVES} .curves-marks li")).to_have_text(
+        ["1step 12: local ratio 0.10 \u2192 0.60", "2step 30: learning rate 2e-3 \u2192 1e-3"]
+    )
+
+
+def test_no_button_offers_to_upload_the_figure(url: str, open_page: OpenPage) -> None:
+    page = open_page(url)
+    wait_for_updates(page, CURVES, 1)
+    titles = page.locator(f"{CURVES} .modebar-btn").evaluate_all(
+        "all => all.map((one) => one.dataset.title)"
+    )
+    assert titles == ["Download plot", "Zoom", "Pan", "Zoom in", "Zoom out", "Reset axes"]
+
+
+def test_a_large_cube_sends_its_faces_once_and_then_colors_only(url: str, open_page: OpenPage) -> None:
+    page = open_page("about:blank")
+    sizes: list[int] = []
+    page.on(
+        "websocket",
+        lambda socket: socket.on("framereceived", lambda frame: sizes.append(len(frame))),
+    )
+    page.goto(f"{url}/?edge=37")
+    wait_for_updates(page, CUBE, 3)
+    assert distinct_colors(page.locator(f"{CUBE} canvas")) > 100
+    first = max(sizes)
+    assert first > 8214 * 6
+    sizes.clear()
+    wait_for_updates(page, CUBE, 2)
+    assert 8214 < max(sizes) < 8214 * 3
+
+
+def test_without_webgl_the_cube_says_what_to_do(url: str, open_page: OpenPage) -> None:
+    no_webgl = """
+        const real = HTMLCanvasElement.prototype.getContext;
+        HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+          return kind.startsWith("webgl") ? null : real.call(this, kind, ...rest);
+        };"""
+    page = open_page(url, script=no_webgl)
+    notice = page.locator(f"{CUBE} .notice")
+    expect(notice).to_contain_text("Turn on hardware acceleration", timeout=PATIENCE)
+    wait_for_updates(page, CURVES, 1)
+
+
+def test_files_are_cached_for_good_under_their_digest_only(url: str, open_page: OpenPage) -> None:
+    page = open_page(url)
+    with page.expect_response(re.compile(r"/assets/cube\.js\?v="), timeout=PATIENCE) as answer:
+        page.reload()
+    assert answer.value.headers["cache-control"] == "public, max-age=31536000, immutable"
+    plain = page.request.get(f"{url}/assets/cube.js")
+    assert plain.headers["cache-control"] == "no-cache"
+
+
+def test_the_components_follow_the_base_path_of_the_server(serve: Serve, open_page: OpenPage) -> None:
+    page = open_page(serve("components_server.py", base="lab/here") + "/")
+    wait_for_updates(page, CUBE, 1)
+    wait_for_updates(page, CURVES, 1)
