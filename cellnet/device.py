@@ -25,7 +25,9 @@ def open_device(settings: Settings) -> torch.device:
             )
         count = torch.cuda.device_count()
         if device.index is not None and device.index >= count:
-            raise DeviceError(f"device {device} was asked for, but this machine has cuda:0 to cuda:{count - 1}")
+            raise DeviceError(
+                f"device {device} was asked for, but this machine has cuda:0 to cuda:{count - 1}"
+            )
     if settings.device.threads:
         torch.set_num_threads(settings.device.threads)
     if settings.init.reproducible:

@@ -17,7 +17,9 @@ class SettingsError(CellnetError, ValueError):
 
     def __init__(self, message: str = "", *, problems: Mapping[str, str] | None = None) -> None:
         self.problems: dict[str, str] = dict(problems or {"": message})
-        super().__init__("\n".join(f"{key}: {text}" if key else text for key, text in self.problems.items()))
+        super().__init__(
+            "\n".join(f"{key}: {text}" if key else text for key, text in self.problems.items())
+        )
 
 
 class DataError(CellnetError):

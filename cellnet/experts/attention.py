@@ -37,7 +37,9 @@ class NeighborAttention(nn.Module):
         block_bytes = 2 * keys[0].numel() * keys.element_size()
         at_once = chunker.blocks_at_once(block_bytes)
         parts = [
-            self._attend(queries[i : i + at_once], keys[i : i + at_once], values[i : i + at_once], blocks, i)
+            self._attend(
+                queries[i : i + at_once], keys[i : i + at_once], values[i : i + at_once], blocks, i
+            )
             for i in range(0, len(blocks.keys), at_once)
         ]
         answer = torch.cat(parts).reshape(-1, batch, width)[:cells]

@@ -19,7 +19,9 @@ class FunctionalExpert(nn.Module):
     def __init__(self, state_size: int, settings: FunctionalExpertSettings) -> None:
         super().__init__()
         self.attention = NeighborAttention(state_size, settings.heads)
-        self.update = MultiLayerPerceptron(2 * state_size, settings.hidden_size, state_size, zero_start=True)
+        self.update = MultiLayerPerceptron(
+            2 * state_size, settings.hidden_size, state_size, zero_start=True
+        )
         self.field = DrivenField(
             state_size, settings.hidden_size, method=settings.ode_method, steps=settings.integration_steps
         )

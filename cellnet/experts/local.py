@@ -14,7 +14,9 @@ class LocalExpert(nn.Module):
 
     def __init__(self, state_size: int, settings: LocalExpertSettings) -> None:
         super().__init__()
-        self.update = MultiLayerPerceptron(2 * state_size, settings.hidden_size, state_size, zero_start=True)
+        self.update = MultiLayerPerceptron(
+            2 * state_size, settings.hidden_size, state_size, zero_start=True
+        )
 
     def forward(self, own: Tensor, neighborhood_mean: Tensor) -> Tensor:
         """Return the proposed change of each cell.

@@ -107,7 +107,9 @@ def _make_blocks(lists: CellLists, block_cells: int) -> AttentionBlocks:
     device = lists.rows.device
     cells = len(lists.lengths)
     blocks = -(-cells // block_cells)
-    queries = torch.arange(blocks * block_cells, device=device).clamp_max(cells - 1).view(blocks, block_cells)
+    queries = (
+        torch.arange(blocks * block_cells, device=device).clamp_max(cells - 1).view(blocks, block_cells)
+    )
     query_of_edge = torch.repeat_interleave(torch.arange(cells, device=device), lists.lengths)
     block_of_edge = query_of_edge // block_cells
     neighbor = lists.rows.long()

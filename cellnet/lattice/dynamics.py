@@ -129,7 +129,9 @@ class Lattice3D(nn.Module):
         for step in range(steps):
             before = current
             if self.settings.memory.activation_checkpointing and torch.is_grad_enabled():
-                current, gate, proposals = checkpoint(self._step, before, index, silenced, use_reentrant=False)
+                current, gate, proposals = checkpoint(
+                    self._step, before, index, silenced, use_reentrant=False
+                )
             else:
                 current, gate, proposals = self._step(before, index, silenced)
             changes.append(_relative_change(before, current))

@@ -174,7 +174,9 @@ def geometry_report(lattice: LatticeSettings, thresholds: DistanceThresholds, st
     offsets = tier_offsets(lattice, thresholds)
     tiers = {tier: tier_population(offsets.of(tier), lattice) for tier in TIERS}
     empty = {
-        tier: _remedy(tier, lattice, thresholds) for tier, population in tiers.items() if not population.edges
+        tier: _remedy(tier, lattice, thresholds)
+        for tier, population in tiers.items()
+        if not population.edges
     }
     moves = torch.cat([offsets.of(tier) for tier in TIERS])
     per_step = float(moves.double().norm(dim=1).max()) if len(moves) else 0.0

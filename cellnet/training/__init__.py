@@ -10,6 +10,7 @@ from cellnet.training.events import (
     TrainerState,
     ValidationEvent,
 )
+from cellnet.training.session import TrainingSession
 from cellnet.training.trainer import EmbeddingTrainer
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "TrainerEvent",
     "TrainerState",
     "TrainingData",
+    "TrainingSession",
     "ValidationEvent",
     "prepare_data",
 ]

@@ -421,5 +421,3 @@ def _check_data(data: TrainingData, settings: Settings) -> None:
             )
     if len(data.validation) < _SMALLEST_VALIDATION_BATCH:
         raise DataError(f"validation needs at least {_SMALLEST_VALIDATION_BATCH} sentences")
-
-

@@ -1,0 +1,204 @@
+"""A training as a run: started or resumed in a run store, and recorded there as it goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any, Self
+
+from cellnet.checkpoints import remove_stale
+from cellnet.device import describe_device
+from cellnet.errors import RunError
+from cellnet.measures import ReconstructionMeasures
+from cellnet.runs import RunRecord, RunStore
+from cellnet.runs.metrics import MetricRow
+from cellnet.settings import Settings, with_changes
+from cellnet.training.data import TrainingData
+from cellnet.training.events import (
+    ChangeEvent,
+    CheckpointEvent,
+    StateEvent,
+    StepEvent,
+    TrainerEvent,
+    ValidationEvent,
+)
+from cellnet.training.trainer import EmbeddingTrainer
+
+_SECONDS_BETWEEN_WRITES = 0.5
+
+
+class TrainingSession:
+    """A trainer, the run that it works on and the store that records it.
+
+    A session owns its run from `start` or `resume` until `close`. Use it as a context manager.
+
+    Attributes:
+        trainer: the trainer; subscribe to it, steer it, and call its `train`.
+        run_id: the run in the store.
+        pca: measures of PCA with the width of the code on the validation data.
+    """
+
+    def __init__(self, store: RunStore, run_id: str, trainer: EmbeddingTrainer) -> None:
+        self.store = store
+        self.run_id = run_id
+        self.trainer = trainer
+        self.pca: ReconstructionMeasures = trainer.measure_pca(trainer.data.validation)
+        self.last_step: StepEvent | None = None
+        self.last_validation: ValidationEvent | None = None
+        self._seconds: list[float] = []
+        self._rows: list[MetricRow] = []
+        self._written = 0.0
+        trainer.subscribe(self._record)
+
+    @classmethod
+    def start(
+        cls,
+        store: RunStore,
+        settings: Settings,
+        data: TrainingData,
+        *,
+        name: str = "",
+        parent: str | None = None,
+    ) -> Self:
+        """Create a run and a trainer for it."""
+        run = store.create(settings, name=name, parent=parent)
+        store.claim(run.id)
+        try:
+            trainer = EmbeddingTrainer(settings, data, store.folder(run.id) / "checkpoints")
+            return cls(store, run.id, trainer)
+        except BaseException as error:
+            store.set_state(run.id, "failed", error=f"{type(error).__name__}: {error}")
+            store.release(run.id)
+            raise
+
+    @classmethod
+    def resume(
+        cls,
+        store: RunStore,
+        run_id: str,
+        data: TrainingData,
+        *,
+        step: int | None = None,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Go on with a run from a checkpoint; what it recorded after that step is forgotten.
+
+        Args:
+            store: where the run is.
+            run_id: a run, a unique prefix, or "latest".
+            data: the data it was trained on (see `run_settings`).
+            step: step of the checkpoint; by default the newest.
+            overrides: settings that differ from now on.
+
+        Raises:
+            RunError: if the run has no such checkpoint, or a living process owns it.
+        """
+        run = store.get(run_id)
+        store.claim(run.id)
+        try:
+            remove_stale(store.folder(run.id) / "checkpoints")
+            checkpoints = store.checkpoints(run.id)
+            chosen = [c for c in checkpoints if step is None or c.step == step]
+            if not chosen:
+                known = ", ".join(str(c.step) for c in checkpoints) or "none"
+                raise RunError(f"run {run.id} has no checkpoint of step {step}; its checkpoints: {known}")
+            for later in checkpoints:
+                if later.step > chosen[-1].step:
+                    store.remove_checkpoint(run.id, later.step)
+            trainer = EmbeddingTrainer.from_checkpoint(
+                chosen[-1].path,
+                data,
+                checkpoints=store.folder(run.id) / "checkpoints",
+                overrides=overrides,
+            )
+            store.truncate_after(run.id, trainer.step_count)
+            store.update(run.id, max_steps=trainer.settings.training.max_steps)
+            return cls(store, run.id, trainer)
+        except BaseException:
+            store.release(run.id)
+            raise
+
+    def summary(self) -> dict[str, Any]:
+        """Return the figures of the run so far, as plain values for JSON."""
+        validation, last = self.last_validation, self.last_step
+        seconds = sorted(self._seconds)
+        return {
+            "run": self.run_id,
+            "step": self.trainer.step_count,
+            "state": str(self.trainer.state),
+            "losses": {
+                "train": {**last.losses, "total": last.total} if last else None,
+                "validation": {**validation.losses, "total": validation.total} if validation else None,
+            },
+            "explained_variance": validation.measures.explained_variance if validation else None,
+            "pca_explained_variance": self.pca.explained_variance,
+            "mean_cosine": validation.measures.mean_cosine if validation else None,
+            "pca_mean_cosine": self.pca.mean_cosine,
+            "mse": validation.measures.mse if validation else None,
+            "seconds_per_step": seconds[len(seconds) // 2] if seconds else None,
+            "device": describe_device(self.trainer.device),
+        }
+
+    def close(self) -> None:
+        """Write what is pending and give up the run."""
+        self._flush()
+        self.store.update(self.run_id, summary=self.summary())
+        self.store.release(self.run_id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _record(self, event: TrainerEvent) -> None:
+        """Write an event down; called in the training thread."""
+        match event:
+            case StepEvent():
+                self.last_step = event
+                self._seconds.append(event.seconds)
+                if event.step % self.trainer.settings.logging.metrics_every == 0:
+                    self._rows.append((event.step, "train", _step_metrics(event)))
+            case ValidationEvent():
+                self.last_validation = event
+                self._rows.append((event.step, "validation", _validation_metrics(event)))
+            case ChangeEvent():
+                self.store.log_change(self.run_id, event.step, event.key, event.old, event.new)
+            case CheckpointEvent():
+                self.store.add_checkpoint(self.run_id, event.step, event.folder, best=event.best)
+                self.store.prune_checkpoints(self.run_id, self.trainer.settings.training.keep_checkpoints)
+            case StateEvent():
+                self._flush()
+                self.store.set_state(self.run_id, event.state.value, step=event.step, error=event.error)
+        if time.monotonic() - self._written > _SECONDS_BETWEEN_WRITES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self.store.log_metrics_many(self.run_id, self._rows)
+            self._rows = []
+        self._written = time.monotonic()
+
+
+def run_settings(store: RunStore, run: RunRecord, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Return the settings of a run with overrides, from which its data can be prepared again."""
+    return with_changes(Settings(**run.settings), overrides or {})
+
+
+def _step_metrics(event: StepEvent) -> dict[str, float]:
+    return {
+        **event.losses,
+        "total": event.total,
+        "learning_rate": event.learning_rate,
+        "gradient_norm": event.gradient_norm,
+        "seconds": event.seconds,
+        **{f"seconds.{stage}": seconds for stage, seconds in event.stages.items()},
+    }
+
+
+def _validation_metrics(event: ValidationEvent) -> dict[str, float]:
+    return {**event.losses, "total": event.total, **asdict(event.measures)}
