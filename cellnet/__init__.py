@@ -1,3 +1,61 @@
 """cellnet: a 3D cellular neural network that learns to carry sentence embeddings."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cellnet.decoder import TextDecoder
+    from cellnet.model import CellNet
+    from cellnet.proof import Proof, prove
+    from cellnet.runs import RunStore
+    from cellnet.settings import Settings, preset
+    from cellnet.teacher import Teacher
+    from cellnet.training import EmbeddingTrainer, TrainingData, TrainingSession, prepare_data
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "CellNet",
+    "EmbeddingTrainer",
+    "Proof",
+    "RunStore",
+    "Settings",
+    "Teacher",
+    "TextDecoder",
+    "TrainingData",
+    "TrainingSession",
+    "__version__",
+    "prepare_data",
+    "preset",
+    "prove",
+]
+
+# Names are imported on first use (PEP 562): a program that needs the settings alone starts at once.
+_HOMES = {
+    "CellNet": "model",
+    "EmbeddingTrainer": "training",
+    "Proof": "proof",
+    "RunStore": "runs",
+    "Settings": "settings",
+    "Teacher": "teacher",
+    "TextDecoder": "decoder",
+    "TrainingData": "training",
+    "TrainingSession": "training",
+    "prepare_data": "training",
+    "preset": "settings",
+    "prove": "proof",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cellnet' has no attribute {name!r}")
+    value = getattr(import_module(f"cellnet.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -20,7 +20,7 @@ def open_device(settings: Settings) -> torch.device:
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise DeviceError(
-                f"device {device} was asked for, but this PyTorch ({torch.__version__}) sees no CUDA device; "
+                f"device {device} was asked for, but this PyTorch ({torch.__version__}) sees none: "
                 "choose --device cpu, or install a CUDA build of PyTorch and a driver"
             )
         count = torch.cuda.device_count()

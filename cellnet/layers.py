@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -27,11 +29,12 @@ class MultiLayerPerceptron(nn.Sequential):
 
 def initialize(model: nn.Module, settings: InitSettings) -> None:
     """Draw the starting weights of every linear layer; biases and `ZeroLinear` start at zero."""
-    draw = {
+    methods: dict[str, Callable[..., object]] = {
         "xavier": nn.init.xavier_uniform_,
         "kaiming": nn.init.kaiming_uniform_,
         "orthogonal": nn.init.orthogonal_,
-    }[settings.init_method]
+    }
+    draw = methods[settings.init_method]
     for layer in model.modules():
         if not isinstance(layer, nn.Linear):
             continue

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from cellnet.embedding import PCA, make_codec
-from cellnet.errors import CheckpointError
+from cellnet.errors import CheckpointError, SettingsError
 from cellnet.lattice.dynamics import Lattice3D, LatticeOutput
 from cellnet.lattice.geometry import Tier, surface_mask
 from cellnet.layers import initialize
@@ -35,9 +36,9 @@ class StudentOutput:
         lattice: how the cube got there.
     """
 
-    embeddings: Tensor
-    surface_in: Tensor
-    surface_out: Tensor
+    embeddings: Float[Tensor, "batch width"]
+    surface_in: Float[Tensor, "batch edge edge"]
+    surface_out: Float[Tensor, "batch edge edge channels"]
     lattice: LatticeOutput
 
 
@@ -86,7 +87,7 @@ class CellNet(nn.Module):
 
     def forward(
         self,
-        embeddings: Tensor,
+        embeddings: Float[Tensor, "batch width"],
         *,
         steps: int | None = None,
         keep_trace: bool = False,
@@ -136,7 +137,10 @@ class CellNet(nn.Module):
         for name in (MODEL_FILE, SETTINGS_FILE):
             if not (source / name).is_file():
                 raise CheckpointError(f"{source} holds no {name}; give a folder that save_pretrained wrote")
-        model = cls(load_toml(source / SETTINGS_FILE))
+        try:
+            model = cls(load_toml(source / SETTINGS_FILE))
+        except SettingsError as error:
+            raise CheckpointError(f"{source / SETTINGS_FILE} holds no settings: {error}") from None
         try:
             model.load_state_dict(load_file(source / MODEL_FILE))
         except (SafetensorError, RuntimeError) as error:

@@ -15,6 +15,8 @@ Dash = Literal["solid", "dot", "dash", "dashdot"]
 class Curve:
     """One line: ``x`` and ``y`` are (n,), a missing ``y`` is NaN and leaves a gap.
 
+    ``dots`` shows the points too, for a curve of few points.
+
     Curves of one name (train, validation) share one entry in the legend and are shown and hidden together.
     """
 
@@ -25,6 +27,7 @@ class Curve:
     dash: Dash = "solid"
     width: float = 1.8
     opacity: float = 1.0
+    dots: bool = False
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class SentenceData:
 
 
 def load_sentences(settings: DataSettings) -> SentenceData:
-    """Read the source that the settings name.
+    """Read the source that the settings name and split it.
 
     The result depends on the settings and the texts alone; the limit keeps the same sentences
     whatever their order in the source.
@@ -69,6 +69,23 @@ def load_sentences(settings: DataSettings) -> SentenceData:
     Raises:
         DataError: if the source cannot be read, or fewer than `MIN_TRAIN` training or
             `MIN_VALIDATION` validation sentences remain.
+    """
+    used, report = load_texts(settings)
+    train, validation = split(used, settings.validation_fraction, settings.split_seed)
+    if len(train) < MIN_TRAIN or len(validation) < MIN_VALIDATION:
+        raise DataError(
+            f"too few sentences: {len(train)} for training (at least {MIN_TRAIN}) and {len(validation)} "
+            f"for validation (at least {MIN_VALIDATION}); add sentences, or change "
+            f"data.validation_fraction or data.limit. {report.summary}"
+        )
+    return SentenceData(tuple(train), tuple(validation), report)
+
+
+def load_texts(settings: DataSettings) -> tuple[list[str], DataReport]:
+    """Read the source that the settings name, without a split; there may be no sentence at all.
+
+    Raises:
+        DataError: if the source cannot be read.
     """
     texts: list[str] = []
     bad_rows: list[BadRow] = []
@@ -82,8 +99,7 @@ def load_sentences(settings: DataSettings) -> SentenceData:
             bad_rows.append(row)
     different = deduplicate(texts)
     used = sample(different, settings.limit, settings.split_seed)
-    train, validation = split(used, settings.validation_fraction, settings.split_seed)
-    report = DataReport(
+    return used, DataReport(
         source=settings.source,
         rows_read=len(texts) + reasons.total(),
         kept=len(used),
@@ -92,13 +108,6 @@ def load_sentences(settings: DataSettings) -> SentenceData:
         bad_reasons=dict(reasons),
         bad_rows=tuple(bad_rows),
     )
-    if len(train) < MIN_TRAIN or len(validation) < MIN_VALIDATION:
-        raise DataError(
-            f"too few sentences: {len(train)} for training (at least {MIN_TRAIN}) and {len(validation)} "
-            f"for validation (at least {MIN_VALIDATION}); add sentences, or change "
-            f"data.validation_fraction or data.limit. {report.summary}"
-        )
-    return SentenceData(tuple(train), tuple(validation), report)
 
 
 def _rows(settings: DataSettings) -> Iterator[Row | BadRow]:

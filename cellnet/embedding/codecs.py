@@ -58,8 +58,8 @@ class _TokenBlock(nn.Module):
         )
         answer = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         queries = queries + self.output(answer)
-        answer = queries + self.update(self.normalize_update(queries))
-        return answer
+        updated: Tensor = queries + self.update(self.normalize_update(queries))
+        return updated
 
 
 class AttentionTransformer(EmbeddingTransformer):

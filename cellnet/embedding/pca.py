@@ -45,4 +45,5 @@ def fit_pca(embeddings: npt.NDArray[np.float32]) -> PCA:
         covariance += rows.T @ rows
     covariance /= count
     variance, directions = torch.linalg.eigh(covariance)
-    return PCA(mean, directions.flip(1).T.contiguous(), variance.flip(0).clamp_min(0.0), float(covariance.trace()))
+    components = directions.flip(1).T.contiguous()
+    return PCA(mean, components, variance.flip(0).clamp_min(0.0), float(covariance.trace()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cellnet.embedding.pca import PCA
@@ -63,13 +64,14 @@ class EmbeddingTransformer(nn.Module):
         self.to_surface.weight[:count] = (basis / deviation * scale).to(self.to_surface.weight)
         self.from_surface.weight[:, :count] = (basis * deviation / scale).T.to(self.from_surface.weight)
 
-    def encode(self, embeddings: Tensor) -> Tensor:
+    def encode(self, embeddings: Float[Tensor, "batch width"]) -> Float[Tensor, "batch edge edge"]:
         """Map teacher embeddings (B, D) to surfaces (B, n, n)."""
         centered = (embeddings - self.mean) / self.scale
         code = self.to_surface(centered) + self.encode_nonlinear(centered)
-        return code.unflatten(1, (self.surface_size, self.surface_size))
+        surface: Tensor = code.unflatten(1, (self.surface_size, self.surface_size))
+        return surface
 
-    def decode(self, surface: Tensor) -> Tensor:
+    def decode(self, surface: Float[Tensor, "batch edge edge channels"]) -> Float[Tensor, "batch width"]:
         """Map surfaces with channels (B, n, n, C) to teacher embeddings (B, D)."""
         linear = self.from_surface(surface[..., 0].flatten(1))
         rest = self.from_channels(surface[..., 1:].flatten(1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cellnet.lattice.chunker import AdaptiveChunker
@@ -24,7 +25,12 @@ class NeighborAttention(nn.Module):
         self.key_and_value = nn.Linear(state_size, 2 * state_size, bias=False)
         self.output = nn.Linear(state_size, state_size, bias=False)
 
-    def forward(self, own: Tensor, connections: TierConnections, chunker: AdaptiveChunker) -> Tensor:
+    def forward(
+        self,
+        own: Float[Tensor, "cells batch channels"],
+        connections: TierConnections,
+        chunker: AdaptiveChunker,
+    ) -> Float[Tensor, "cells batch channels"]:
         """Return the context (N, B, C) that each of the states (N, B, C) gathers from its neighbors."""
         if connections.is_empty:
             return torch.zeros_like(own)

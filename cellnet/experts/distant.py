@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cellnet.experts.driven_field import DrivenField
@@ -17,7 +18,11 @@ class DistantExpert(nn.Module):
             state_size, settings.hidden_size, method=settings.ode_method, steps=settings.integration_steps
         )
 
-    def forward(self, own: Tensor, neighborhood_mean: Tensor) -> Tensor:
+    def forward(
+        self,
+        own: Float[Tensor, "cells batch channels"],
+        neighborhood_mean: Float[Tensor, "cells batch channels"],
+    ) -> Float[Tensor, "cells batch channels"]:
         """Return the proposed change of each cell.
 
         Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cellnet.experts.ode import integrate
@@ -17,19 +19,24 @@ class DrivenField(nn.Module):
 
     def __init__(self, state_size: int, hidden_size: int, *, method: OdeMethod, steps: int) -> None:
         super().__init__()
-        self.from_state = nn.Linear(state_size, hidden_size)
-        self.from_drive = nn.Linear(state_size, hidden_size, bias=False)
+        self.from_state = nn.Linear(state_size, hidden_size, bias=False)
+        self.from_drive = nn.Linear(state_size, hidden_size)
         self.activation = nn.SiLU()
         self.to_change = ZeroLinear(hidden_size, state_size)
         self.method: OdeMethod = method
         self.steps = steps
 
-    def forward(self, start: Tensor, drive: Tensor) -> Tensor:
+    def forward(
+        self, start: Float[Tensor, "*places channels"], drive: Float[Tensor, "*places channels"]
+    ) -> Float[Tensor, "*places channels"]:
         """Return the change (..., C) of states (..., C) under the drive (..., C) in one unit of time."""
-        pushed = self.from_drive(drive)
+        pushed = self.from_drive(drive).flatten(0, -2)
+        weight = self.from_state.weight.T
 
         def field(state: Tensor) -> Tensor:
-            change: Tensor = self.to_change(self.activation(self.from_state(state) + pushed))
+            change: Tensor = self.to_change(self.activation(torch.addmm(pushed, state, weight)))
             return change
 
-        return integrate(field, start, method=self.method, steps=self.steps) - start
+        flat = start.flatten(0, -2)
+        end = integrate(field, flat, method=self.method, steps=self.steps)
+        return (end - flat).view_as(start)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cellnet.experts.attention import NeighborAttention
@@ -27,7 +28,12 @@ class FunctionalExpert(nn.Module):
         )
         self.mix = nn.Linear(2 * state_size, state_size)
 
-    def forward(self, own: Tensor, connections: TierConnections, chunker: AdaptiveChunker) -> Tensor:
+    def forward(
+        self,
+        own: Float[Tensor, "cells batch channels"],
+        connections: TierConnections,
+        chunker: AdaptiveChunker,
+    ) -> Float[Tensor, "cells batch channels"]:
         """Return the proposed change of each cell.
 
         Args:
@@ -40,4 +46,4 @@ class FunctionalExpert(nn.Module):
         discrete = self.update(both)
         continuous = self.field(own, context)
         share = torch.sigmoid(self.mix(both))
-        return share * discrete + (1.0 - share) * continuous
+        return torch.addcmul(continuous, share, discrete - continuous)

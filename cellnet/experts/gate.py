@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cellnet.layers import MultiLayerPerceptron
@@ -22,7 +23,9 @@ class GatingNetwork(nn.Module):
         self.score = MultiLayerPerceptron(2 * state_size, settings.hidden_size, 3, zero_start=False)
         self.register_buffer("temperature", torch.tensor(settings.temperature), persistent=False)
 
-    def forward(self, own: Tensor, activity: Tensor) -> Tensor:
+    def forward(
+        self, own: Float[Tensor, "cells batch channels"], activity: Float[Tensor, "cells batch channels"]
+    ) -> Float[Tensor, "cells batch 3"]:
         """Return weights (N, B, 3) in the order local, functional, distant; they sum to 1.
 
         Args:
@@ -30,4 +33,5 @@ class GatingNetwork(nn.Module):
             activity: their mean over all neighbors of all tiers, (N, B, C).
         """
         scores = self.score(torch.cat([own, activity], dim=-1))
-        return torch.softmax(scores.float() / self.temperature, dim=-1)
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        return torch.softmax(scores / self.temperature, dim=-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cellnet.layers import MultiLayerPerceptron
@@ -18,7 +19,11 @@ class LocalExpert(nn.Module):
             2 * state_size, settings.hidden_size, state_size, zero_start=True
         )
 
-    def forward(self, own: Tensor, neighborhood_mean: Tensor) -> Tensor:
+    def forward(
+        self,
+        own: Float[Tensor, "cells batch channels"],
+        neighborhood_mean: Float[Tensor, "cells batch channels"],
+    ) -> Float[Tensor, "cells batch channels"]:
         """Return the proposed change of each cell.
 
         Args:

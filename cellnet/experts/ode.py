@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torchdiffeq import odeint
 
@@ -47,7 +48,7 @@ def integrate(field: Field, start: Tensor, *, method: OdeMethod, steps: int) -> 
 
 
 def _euler(field: Field, state: Tensor, dt: float) -> Tensor:
-    return state + dt * field(state)
+    return torch.add(state, field(state), alpha=dt)
 
 
 def _midpoint(field: Field, state: Tensor, dt: float) -> Tensor:

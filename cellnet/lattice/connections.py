@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cellnet.lattice.geometry import (
@@ -63,7 +64,7 @@ class TierConnections:
         self.lists = lists
         self.block_cells = block_cells
         self.counts = lists.lengths
-        self.inverse_counts = 1.0 / self.counts.clamp_min(1)
+        self.inverse_counts = 1.0 / self.counts.clamp_min(1).double()
         self._blocks: AttentionBlocks | None = None
 
     @property
@@ -71,7 +72,7 @@ class TierConnections:
         """Whether no cell has a neighbor in this tier."""
         return len(self.lists.rows) == 0
 
-    def sum(self, values: Tensor) -> Tensor:
+    def sum(self, values: Float[Tensor, "cells batch channels"]) -> Float[Tensor, "cells batch channels"]:
         """Sum states (N, B, C) over each cell's neighbors.
 
         Exact in two ways. On the CPU rows are added list by list. On CUDA, where that is bound by the
@@ -84,11 +85,11 @@ class TierConnections:
         total: Tensor = _NeighborSum.apply(values.flatten(1), self)  # type: ignore[no-untyped-call]
         return total.view_as(values)
 
-    def sum_rows(self, rows: Tensor) -> Tensor:
+    def sum_rows(self, rows: Float[Tensor, "cells features"]) -> Float[Tensor, "cells features"]:
         """Sum rows (N, F) over each cell's neighbors, without a gradient."""
         return self.sum_by_blocks(rows) if rows.is_cuda else self.lists.sum(rows)
 
-    def sum_by_blocks(self, rows: Tensor) -> Tensor:
+    def sum_by_blocks(self, rows: Float[Tensor, "cells features"]) -> Float[Tensor, "cells features"]:
         """Sum rows (N, F) over each cell's neighbors as matrix products."""
         blocks = self.blocks
         mask = blocks.mask.squeeze(1).to(rows.dtype)
@@ -172,7 +173,7 @@ class ConnectionIndex:
             self.tiers[tier] = TierConnections(lists, min(block_cells, cells))
         total = sum(connections.counts for connections in self.tiers.values())
         assert isinstance(total, Tensor)
-        self.inverse_total_counts = 1.0 / total.clamp_min(1)
+        self.inverse_total_counts = 1.0 / total.clamp_min(1).double()
 
     def neighbors_of(self, cell: int) -> dict[Tier, Tensor]:
         """Return the linear indices of one cell's neighbors, by tier, sorted."""

@@ -6,6 +6,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -26,9 +27,9 @@ class StepTrace:
         changes: what each expert proposed, before the gate, (B, N, 3, C).
     """
 
-    states: Tensor
-    gate: Tensor
-    changes: Tensor
+    states: Float[Tensor, "batch cells channels"]
+    gate: Float[Tensor, "batch cells 3"]
+    changes: Float[Tensor, "batch cells 3 channels"]
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ class LatticeOutput:
         trace: one entry per step, empty unless asked for.
     """
 
-    initial: Tensor
-    final: Tensor
-    relative_change: Tensor
+    initial: Float[Tensor, "batch cells channels"]
+    final: Float[Tensor, "batch cells channels"]
+    relative_change: Float[Tensor, "steps batch"]
     converged: bool
     trace: tuple[StepTrace, ...]
 
@@ -103,7 +104,7 @@ class Lattice3D(nn.Module):
 
     def forward(
         self,
-        states: Tensor,
+        states: Float[Tensor, "batch cells channels"],
         *,
         steps: int | None = None,
         keep_trace: bool = False,
@@ -163,7 +164,7 @@ class Lattice3D(nn.Module):
         )
         for place, tier in enumerate(TIERS):
             if tier not in silenced:
-                states = states + gate[..., place : place + 1] * proposals[place]
+                states = torch.addcmul(states, gate[..., place : place + 1], proposals[place])
         return states, gate, proposals
 
     @staticmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from cellnet.settings import DistanceThresholds, LatticeSettings
 Tier = Literal["local", "functional", "distant"]
 TIERS: tuple[Tier, Tier, Tier] = ("local", "functional", "distant")
 Dimensions = tuple[int, int, int]
+_RATIOS = tuple(f"{tier}_distance_ratio" for tier in TIERS)
 
 
 def coordinates(dimensions: Dimensions, device: torch.device | str = "cpu") -> Tensor:
@@ -83,10 +85,7 @@ def tier_offsets(lattice: LatticeSettings, thresholds: DistanceThresholds) -> Ti
     """
     offsets, distance = _candidate_offsets(thresholds.distant, lattice)
     bounds = (0.0, *thresholds)
-    tiers = [
-        offsets[(distance > low) & (distance <= high)]
-        for low, high in zip(bounds[:-1], bounds[1:], strict=True)
-    ]
+    tiers = [offsets[(distance > low) & (distance <= high)] for low, high in pairwise(bounds)]
     return TierOffsets(*tiers)
 
 
@@ -150,34 +149,58 @@ class GeometryReport:
     reach: Reach
 
 
-def _remedy(tier: Tier, lattice: LatticeSettings, thresholds: DistanceThresholds) -> str:
-    """Say which smallest ratio would put a neighbor into an empty tier."""
-    inner = 0.0 if tier == "local" else getattr(thresholds, TIERS[TIERS.index(tier) - 1])
-    _, distances = _candidate_offsets(math.sqrt(3) * max(lattice.dimensions), lattice)
-    beyond = distances[distances > inner]
-    if not len(beyond):
-        return f"the {tier} tier begins beyond the cube's diagonal: lower the ratio of the tier before it"
-    nearest = float(beyond.min())
-    name = f"{tier}_distance_ratio"
-    ratio = nearest / lattice.max_radius
-    if ratio <= 1.0:
-        return f"{name} >= {math.ceil(ratio * 1e4) / 1e4:.4g} would fill it (next cell at distance {nearest:.4g})"
-    radius = math.ceil(nearest / max(lattice.dimensions) * 1e4) / 1e4
-    return (
-        f"no {name} fills it: the largest connection distance is {lattice.max_radius:.4g} and the next "
-        f"cell is at {nearest:.4g}; adaptive_radius_ratio >= {radius:.4g} with {name} = 1 would"
-    )
+def filling_ratios(tier: Tier, lattice: LatticeSettings) -> dict[str, float]:
+    """Return the smallest change of ratios, ``{name: value}``, that puts a neighbor into an empty tier.
+
+    The ratio of the tier itself is raised if that is enough, else the radius too; if the tiers before it
+    leave no room, their ratios are lowered. Ratios of later tiers follow, since they must not decrease.
+    Values are rounded to four decimals, so that the neighbor is within.
+    """
+    place = TIERS.index(tier)
+    name, before, after = _RATIOS[place], _RATIOS[:place], _RATIOS[place + 1 :]
+    edge, radius = float(max(lattice.dimensions)), lattice.max_radius
+    inner = max((getattr(lattice, ratio) for ratio in before), default=0.0)
+    _, distances = _candidate_offsets(inner * radius + 2.0, lattice)
+    beyond = distances[distances > inner * radius]
+    if len(beyond):
+        nearest = float(beyond.min())
+        ratio = _rounded_up(nearest, radius)
+        if ratio <= 1.0:
+            return {name: ratio} | {later: ratio for later in after if getattr(lattice, later) < ratio}
+        radius_ratio = _rounded_up(nearest, edge)
+        if radius_ratio <= 1.0 and edge * radius_ratio * inner < nearest:
+            return {"adaptive_radius_ratio": radius_ratio, **dict.fromkeys((name, *after), 1.0)}
+    changes = dict.fromkeys((name, *after), 1.0)
+    if radius < 1.0:
+        changes["adaptive_radius_ratio"] = _rounded_up(1.0, edge)
+        radius = edge * changes["adaptive_radius_ratio"]
+    _, distances = _candidate_offsets(radius, lattice)
+    below = math.floor(float(distances[distances <= radius].max()) / radius * 1e4 - 0.5) / 1e4
+    return changes | {earlier: below for earlier in before if getattr(lattice, earlier) > below}
+
+
+def _rounded_up(distance: float, whole: float) -> float:
+    """Return the smallest share with four decimals of ``whole`` that is at least ``distance``."""
+    ticks = math.floor(distance / whole * 1e4)
+    while whole * (ticks / 1e4) < distance:
+        ticks += 1
+    return ticks / 1e4
+
+
+def _remedy(tier: Tier, lattice: LatticeSettings) -> str:
+    """Say which smallest change of ratios would put a neighbor into an empty tier."""
+    changes = filling_ratios(tier, lattice)
+    name = _RATIOS[TIERS.index(tier)]
+    if list(changes) == [name]:
+        return f"{name} >= {changes[name]:.4f} would fill it"
+    return "it would be filled by " + ", ".join(f"{key} = {value:.4f}" for key, value in changes.items())
 
 
 def geometry_report(lattice: LatticeSettings, thresholds: DistanceThresholds, steps: int) -> GeometryReport:
     """Describe thresholds, tier populations, empty tiers (with a remedy each) and reach."""
     offsets = tier_offsets(lattice, thresholds)
     tiers = {tier: tier_population(offsets.of(tier), lattice) for tier in TIERS}
-    empty = {
-        tier: _remedy(tier, lattice, thresholds)
-        for tier, population in tiers.items()
-        if not population.edges
-    }
+    empty = {tier: _remedy(tier, lattice) for tier, population in tiers.items() if not population.edges}
     moves = torch.cat([offsets.of(tier) for tier in TIERS])
     per_step = float(moves.double().norm(dim=1).max()) if len(moves) else 0.0
     along_axis = int(moves.abs().max()) if len(moves) else 0

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -31,7 +32,7 @@ class CellLists:
         """Length of each list, (count,)."""
         return self.starts.diff()
 
-    def sum(self, values: Tensor) -> Tensor:
+    def sum(self, values: Float[Tensor, "rows features"]) -> Float[Tensor, "count features"]:
         """Sum the rows of ``values`` (R, F) over each list, giving (count, F)."""
         return F.embedding_bag(self.rows, values, self.starts, mode="sum", include_last_offset=True)
 
@@ -50,7 +51,9 @@ class _GatherRows(torch.autograd.Function):
         return back.sum(gradients[0].contiguous()), None, None, None
 
 
-def gather_rows(values_NF: Tensor, rows: Tensor, back: CellLists) -> Tensor:
+def gather_rows(
+    values_NF: Float[Tensor, "cells features"], rows: Int[Tensor, " copies"], back: CellLists
+) -> Float[Tensor, "copies features"]:
     """Copy rows of (N, F) into (len(rows), F); ``back`` lists, for each cell, its copies."""
     copied: Tensor = _GatherRows.apply(values_NF, rows, back.rows, back.starts)  # type: ignore[no-untyped-call]
     return copied

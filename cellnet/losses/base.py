@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cellnet.lattice.geometry import Dimensions
@@ -22,15 +23,16 @@ class LossInput:
         dimensions: the lattice.
     """
 
-    target: Tensor
+    target: Float[Tensor, "batch width"]
     output: StudentOutput
-    interior: Tensor
+    interior: Int[Tensor, " interior"]
     dimensions: Dimensions
 
 
+@runtime_checkable
 class Loss(Protocol):
     """A dimensionless loss, about 1 when bad."""
 
-    def __call__(self, batch: LossInput) -> Tensor:
+    def __call__(self, batch: LossInput) -> Float[Tensor, ""]:
         """Return the loss as a scalar."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cellnet.errors import TrainingError
@@ -31,7 +32,7 @@ class EmergenceLoss:
     def __init__(self, amplitude: float) -> None:
         self.amplitude = amplitude
 
-    def __call__(self, batch: LossInput) -> Tensor:
+    def __call__(self, batch: LossInput) -> Float[Tensor, ""]:
         lattice = batch.output.lattice
         size = len(batch.target)
         if size < _SMALLEST_EMERGENCE_BATCH:
@@ -56,7 +57,7 @@ class LatticeDynamicsLoss:
     The weights rise linearly, w_t = 2 (t + 1) / (T (T + 1)), and sum to 1. Mean over the batch.
     """
 
-    def __call__(self, batch: LossInput) -> Tensor:
+    def __call__(self, batch: LossInput) -> Float[Tensor, ""]:
         squared = batch.output.lattice.relative_change.square().mean(dim=1)
         steps = len(squared)
         weights = torch.arange(1, steps + 1, device=squared.device, dtype=squared.dtype)
@@ -64,13 +65,13 @@ class LatticeDynamicsLoss:
 
 
 class SpatialConsistencyLoss:
-    """Geary's C (Geary 1954) of the final states over face neighbors: 1 for noise, towards 0 for smooth fields.
+    """Geary's C (Geary 1954) of the final states over face neighbors: 1 for noise, near 0 if smooth.
 
     C = (N - 1) sum_ij w_ij (x_i - x_j)^2 / (2 W sum_i (x_i - mean)^2), for each sample and channel, then
     averaged; w_ij = 1 for cells that share a face (open boundary), W = sum_ij w_ij.
     """
 
-    def __call__(self, batch: LossInput) -> Tensor:
+    def __call__(self, batch: LossInput) -> Float[Tensor, ""]:
         states = batch.output.lattice.final.float()
         grid = states.unflatten(1, batch.dimensions)
         differences = states.new_zeros(())

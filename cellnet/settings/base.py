@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from reprlib import Repr
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.config import JsonDict
 
 from cellnet.errors import SettingsError
+
+_SHORTENED = Repr()
+_SHORTENED.maxstring = _SHORTENED.maxother = _SHORTENED.maxlong = 200
+_SHORTENED.maxlevel = 3
+
+
+def shown(value: object) -> str:
+    """Return a value as an error message shows it: huge and deeply nested ones are shortened."""
+    return _SHORTENED.repr(value)
 
 
 def setting(
@@ -23,14 +34,16 @@ def setting(
         limits: pydantic constraints (``ge``, ``le``, ``gt``, ``lt``, ``min_length`` ...), from
             which forms take their range.
     """
-    extra = {"unit": unit, "live": live}
+    extra: JsonDict = {"unit": unit, "live": live}
     return Field(default, title=label, description=help, json_schema_extra=extra, **limits)
 
 
 class SettingsGroup(BaseModel):
-    """A frozen group of settings. Unknown keys and impossible values raise `SettingsError`."""
+    """A frozen group of settings. Unknown keys, wrong types and impossible values raise `SettingsError`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, strict=True, allow_inf_nan=False
+    )
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -54,9 +67,9 @@ def find_problems(error: ValidationError, group: type[BaseModel]) -> dict[str, s
                 problems[f"{key}.{below}" if below else key] = text
         elif item["type"] == "extra_forbidden":
             known = ", ".join(group.model_fields)
-            problems[key] = f"unknown setting (value {item['input']!r}); known here: {known}"
+            problems[key] = f"unknown setting (value {shown(item['input'])}); known here: {known}"
         elif item["type"] == "value_error":
             problems[key] = str(cause)
         else:
-            problems[key] = f"{item['input']!r} is not possible: {item['msg']}"
+            problems[key] = f"{shown(item['input'])} is not possible: {item['msg']}"
     return problems

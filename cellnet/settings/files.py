@@ -11,7 +11,7 @@ import tomli_w
 from pydantic.fields import FieldInfo
 
 from cellnet.errors import SettingsError
-from cellnet.settings.base import SettingsGroup
+from cellnet.settings.base import SettingsGroup, shown
 from cellnet.settings.groups import Settings
 
 MAX_TOML_BYTES = 1_000_000
@@ -32,6 +32,10 @@ def from_toml(text: str, base: Settings | None = None) -> Settings:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"the settings are not valid TOML: {error}") from None
+    except RecursionError:
+        raise SettingsError(
+            "the settings are nested too deeply; a settings file holds [group] and, below it, key = value"
+        ) from None
     return with_changes(base or Settings(), dict(_flatten(values)))
 
 
@@ -41,7 +45,11 @@ def load_toml(path: Path, base: Settings | None = None) -> Settings:
         raise SettingsError(f"no settings file at {path}")
     if path.stat().st_size > MAX_TOML_BYTES:
         raise SettingsError(f"{path} is larger than {MAX_TOML_BYTES} bytes, so it is no settings file")
-    return from_toml(path.read_text(encoding="utf-8"), base)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is no settings file, since it is not UTF-8 text: {error}") from None
+    return from_toml(text, base)
 
 
 def save_toml(settings: Settings, path: Path) -> None:
@@ -51,21 +59,30 @@ def save_toml(settings: Settings, path: Path) -> None:
 
 def _flatten(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and (value or key in Settings.model_fields):
             yield from ((f"{key}.{below}", item) for below, item in value.items())
         else:
             yield key, value
 
 
 def with_changes(settings: Settings, changes: Mapping[str, Any]) -> Settings:
-    """Return settings with ``{"group.key": value}`` applied and everything validated again."""
+    """Return settings with ``{"group.key": value}`` applied and everything validated again.
+
+    Raises:
+        SettingsError: on unknown keys, wrong types or impossible values.
+    """
     tree: dict[str, Any] = settings.model_dump()
+    problems: dict[str, str] = {}
     for name, value in changes.items():
-        group, _, key = name.partition(".")
-        if not key:
-            tree[group] = value
+        group, dot, key = name.partition(".")
+        if group not in tree:
+            problems[name] = f"unknown setting (value {shown(value)}); known groups: {', '.join(tree)}"
+        elif not (dot and key):
+            problems[name] = f"{shown(value)} is not possible for a group; set one of its keys, {group}.KEY"
         else:
-            tree.setdefault(group, {})[key] = value
+            tree[group][key] = value
+    if problems:
+        raise SettingsError(problems=problems)
     return Settings(**tree)
 
 
@@ -73,7 +90,8 @@ def flat_fields() -> Iterator[tuple[str, FieldInfo]]:
     """Yield every setting of the tree as (``group.key``, its field)."""
     for group, group_field in Settings.model_fields.items():
         kind = group_field.annotation
-        assert isinstance(kind, type) and issubclass(kind, SettingsGroup)
+        assert isinstance(kind, type)
+        assert issubclass(kind, SettingsGroup)
         for key, field in kind.model_fields.items():
             yield f"{group}.{key}", field
 

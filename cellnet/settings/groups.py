@@ -78,11 +78,19 @@ class LatticeSettings(SettingsGroup):
         gt=0.0,
     )
 
+    @field_validator("dimensions", mode="before")
+    @classmethod
+    def _lists_are_tuples(cls, value: object) -> object:
+        # TOML and JSON know no tuples.
+        return tuple(value) if isinstance(value, list) else value
+
     @field_validator("dimensions")
     @classmethod
     def _edges_are_sensible(cls, value: tuple[int, int, int]) -> tuple[int, int, int]:
         if min(value) < 3 or max(value) > 128:
-            raise ValueError(f"each of {list(value)} must be between 3 and 128 cells (below 3 there is no interior)")
+            raise ValueError(
+                f"each of {list(value)} must be between 3 and 128 cells (below 3 there is no interior)"
+            )
         return value
 
     @model_validator(mode="after")
@@ -150,12 +158,8 @@ class NeighborSettings(SettingsGroup):
 class ModelSettings(SettingsGroup):
     """The dynamics that every expert shares."""
 
-    state_size: int = setting(
-        32, label="State size", help="Channels C of each cell's state.", ge=2, le=512
-    )
-    steps: int = setting(
-        5, label="Steps", help="Steps T of the lattice in one forward pass.", ge=1, le=100
-    )
+    state_size: int = setting(32, label="State size", help="Channels C of each cell's state.", ge=2, le=512)
+    steps: int = setting(5, label="Steps", help="Steps T of the lattice in one forward pass.", ge=1, le=100)
     convergence_threshold: float = setting(
         1e-4,
         label="Convergence threshold",
@@ -169,23 +173,15 @@ class ModelSettings(SettingsGroup):
 class LocalExpertSettings(SettingsGroup):
     """The reflex: mean over the local tier, then an MLP with the cell's own state."""
 
-    hidden_size: int = setting(
-        64, label="Hidden size", help="Width of the expert's MLP.", ge=1, le=4096
-    )
+    hidden_size: int = setting(64, label="Hidden size", help="Width of the expert's MLP.", ge=1, le=4096)
 
 
 class FunctionalExpertSettings(SettingsGroup):
     """The work-horse: attention over the functional tier and a continuous part."""
 
-    hidden_size: int = setting(
-        64, label="Hidden size", help="Width of the expert's MLPs.", ge=1, le=4096
-    )
-    heads: int = setting(
-        1, label="Heads", help="Attention heads; must divide the state size.", ge=1, le=64
-    )
-    ode_method: OdeMethod = setting(
-        "euler", label="ODE method", help="Integrator of the continuous part."
-    )
+    hidden_size: int = setting(64, label="Hidden size", help="Width of the expert's MLPs.", ge=1, le=4096)
+    heads: int = setting(1, label="Heads", help="Attention heads; must divide the state size.", ge=1, le=64)
+    ode_method: OdeMethod = setting("euler", label="ODE method", help="Integrator of the continuous part.")
     integration_steps: int = setting(
         3,
         label="Integration steps",
@@ -198,12 +194,8 @@ class FunctionalExpertSettings(SettingsGroup):
 class DistantExpertSettings(SettingsGroup):
     """Slow fields: the mean over the distant tier drives an ODE."""
 
-    hidden_size: int = setting(
-        64, label="Hidden size", help="Width of the expert's MLP.", ge=1, le=4096
-    )
-    ode_method: OdeMethod = setting(
-        "euler", label="ODE method", help="Integrator of the expert's ODE."
-    )
+    hidden_size: int = setting(64, label="Hidden size", help="Width of the expert's MLP.", ge=1, le=4096)
+    ode_method: OdeMethod = setting("euler", label="ODE method", help="Integrator of the expert's ODE.")
     integration_steps: int = setting(
         3,
         label="Integration steps",
@@ -243,9 +235,7 @@ class EmbeddingSettings(SettingsGroup):
     pooling: Literal["mean", "cls", "max"] = setting(
         "mean", label="Pooling", help="How token vectors become one sentence vector."
     )
-    normalize: bool = setting(
-        False, label="Normalise", help="Scale each teacher embedding to unit length."
-    )
+    normalize: bool = setting(False, label="Normalise", help="Scale each teacher embedding to unit length.")
     max_tokens: int = setting(
         128,
         label="Longest text",
@@ -343,14 +333,6 @@ class TrainingSettings(SettingsGroup):
     learning_rate: float = setting(
         2e-3, label="Learning rate", help="Peak learning rate of AdamW.", live=True, gt=0.0, le=1.0
     )
-    codec_rate_ratio: float = setting(
-        1.0,
-        label="Codec rate",
-        help="Learning rate of the codec, as a share of the lattice's. Its readout has thousands of "
-        "inputs, so the rate that suits an expert would throw it off.",
-        gt=0.0,
-        le=10.0,
-    )
     min_learning_rate_ratio: float = setting(
         0.02, label="Final rate", help="Learning rate at the end, as a share of the peak.", ge=0.0, le=1.0
     )
@@ -358,7 +340,11 @@ class TrainingSettings(SettingsGroup):
         100, label="Warm-up", help="Steps in which the learning rate rises.", unit="steps", ge=0, le=10**7
     )
     weight_decay: float = setting(
-        0.01, label="Weight decay", help="Weight decay of AdamW on matrices.", ge=0.0, le=1.0
+        0.1,
+        label="Weight decay",
+        help="Weight decay of AdamW on matrices, the linear path excepted.",
+        ge=0.0,
+        le=1.0,
     )
     clip_norm: float = setting(
         1.0, label="Gradient clip", help="Largest gradient norm; larger ones are scaled down.", gt=0.0
@@ -404,9 +390,7 @@ class InitSettings(SettingsGroup):
 class AdaptiveChunkerSettings(SettingsGroup):
     """How work is split so that it fits in memory."""
 
-    max_history: int = setting(
-        100, label="History", help="Measured chunks remembered.", ge=1, le=100000
-    )
+    max_history: int = setting(100, label="History", help="Measured chunks remembered.", ge=1, le=100000)
     optimal_batch_size: int = setting(
         64,
         label="First block size",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cellnet.lattice.geometry import coordinates
@@ -47,7 +48,9 @@ class LatticeToEmbeddingExtractor(nn.Module):
         else:
             self.weight = nn.Parameter(share[order])
 
-    def forward(self, states: Tensor) -> Tensor:
+    def forward(
+        self, states: Float[Tensor, "batch cells channels"]
+    ) -> Float[Tensor, "batch {self.size} {self.size} channels"]:
         """Map states (B, N, C) to surfaces with channels (B, n, n, C)."""
         batch, _, channels = states.shape
         weighted = states[:, self.cells] * self.weight.to(states.dtype).unsqueeze(-1)

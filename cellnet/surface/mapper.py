@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cellnet.settings import Settings
@@ -23,7 +24,9 @@ class SurfacePositionalEncoding(nn.Module):
         start[:, 0] = 0.0
         self.vectors = nn.Parameter(start)
 
-    def forward(self, states: Tensor) -> Tensor:
+    def forward(
+        self, states: Float[Tensor, "batch placed channels"]
+    ) -> Float[Tensor, "batch placed channels"]:
         """Add the encoding to the states (B, P, C) of the placed cells."""
         return states + self.vectors
 
@@ -38,7 +41,7 @@ class VolumeStateInitializer(nn.Module):
         super().__init__()
         self.states = nn.Parameter(torch.randn(cells, state_size) * _START_SCALE)
 
-    def forward(self, batch: int) -> Tensor:
+    def forward(self, batch: int) -> Float[Tensor, "{batch} cells channels"]:
         """Return the states (B, cells, C)."""
         return self.states.expand(batch, -1, -1)
 
@@ -68,7 +71,7 @@ class EmbeddingToLatticeMapper(nn.Module):
         position = torch.argsort(torch.cat([placement.cells, others]))
         self.register_buffer("position", position, persistent=False)
 
-    def forward(self, surface: Tensor) -> Tensor:
+    def forward(self, surface: Float[Tensor, "batch edge edge"]) -> Float[Tensor, "batch cells channels"]:
         """Map surfaces (B, n, n) to states (B, N, C)."""
         values = surface.flatten(1)[:, self.coordinate]
         placed = self.positional_encoding(values.unsqueeze(-1) * self.lift)

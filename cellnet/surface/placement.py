@@ -60,8 +60,9 @@ def place(settings: Settings) -> Placement:
 def _on_faces(dimensions: Dimensions, size: int, *, only_first: bool) -> tuple[Tensor, Tensor]:
     """Give every cell of the faces the coordinate it has on the first face that it lies on."""
     holds: dict[int, int] = {}
-    # The z faces come first, so that `face` and `faces` agree there.
-    for axis in (2, 0, 1):
+    # The largest faces come first, since they alone are sure to hold every coordinate; then those of z.
+    axes = (2,) if only_first else sorted((2, 0, 1), key=lambda axis: dimensions[axis])
+    for axis in axes:
         first, second = (other for other in range(3) if other != axis)
         a, b = dimensions[first], dimensions[second]
         grid = torch.cartesian_prod(torch.arange(a), torch.arange(b))

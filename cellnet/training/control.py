@@ -57,7 +57,7 @@ class ControlQueue:
         if fixed:
             raise SettingsError(
                 problems={
-                    name: f"cannot change while training runs; these can: {', '.join(sorted(LIVE_SETTINGS))}"
+                    name: f"cannot change while training; these can: {', '.join(sorted(LIVE_SETTINGS))}"
                     for name in fixed
                 }
             )

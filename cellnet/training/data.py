@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +49,7 @@ def prepare_data(
     """
     sentences = load_sentences(settings.data)
     teacher = Teacher.load(settings.embedding, torch.device(settings.device.device))
-    cache = Path(settings.data.cache_dir) if settings.data.cache_dir else default_cache_dir(settings.data)
+    cache = default_cache_dir(settings.data)
 
     def report(label: str) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(label, done, total)

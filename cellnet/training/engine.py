@@ -19,30 +19,24 @@ _WARMUP_BEFORE_CAPTURE = 3
 def make_optimizer(model: CellNet, settings: Settings, device: torch.device) -> torch.optim.AdamW:
     """Make AdamW (Loshchilov and Hutter 2019).
 
-    Only the matrices of layers decay. The codec's groups carry ``rate_ratio``, their share of the learning
-    rate. On CUDA the learning rate is a tensor, so that a captured graph sees its changes.
+    The matrices of layers decay, except the linear path, which decay would pull away from the principal
+    components it starts from. On CUDA the learning rate is a tensor, so that a captured graph sees its
+    changes.
     """
-    training = settings.training
-    on_cuda = device.type == "cuda"
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for path, module in model.named_modules():
-        ratio = training.codec_rate_ratio if path.startswith("codec") else 1.0
+    linear_path = (model.codec.to_surface, model.codec.from_surface)
+    decaying: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
             is_matrix = isinstance(module, nn.Linear | nn.Conv2d) and name == "weight"
-            decay = training.weight_decay if is_matrix else 0.0
-            groups.setdefault((decay, ratio), []).append(parameter)
-    rate = training.learning_rate
+            (decaying if is_matrix and module not in linear_path else others).append(parameter)
+    rate = settings.training.learning_rate
     return torch.optim.AdamW(
         [
-            {
-                "params": parameters,
-                "weight_decay": decay,
-                "rate_ratio": ratio,
-                "lr": torch.tensor(rate * ratio, device=device) if on_cuda else rate * ratio,
-            }
-            for (decay, ratio), parameters in groups.items()
+            {"params": decaying, "weight_decay": settings.training.weight_decay},
+            {"params": others, "weight_decay": 0.0},
         ],
-        lr=rate,
+        lr=torch.tensor(rate, device=device) if device.type == "cuda" else rate,
         betas=_BETAS,
         fused=True,
     )
@@ -120,7 +114,7 @@ class StepEngine:
         with self.monitor.stage("forward"):
             raw, total = self.compute(batch)
         with self.monitor.stage("backward"):
-            (total / self.settings.training.accumulation_steps).backward()  # type: ignore[no-untyped-call]
+            (total / self.settings.training.accumulation_steps).backward()
         return torch.stack([*(value.detach().float() for value in raw.values()), total.detach().float()])
 
     def _replay(self, batch: Tensor) -> Tensor:
@@ -174,6 +168,6 @@ class StepEngine:
     def _set_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate * group["rate_ratio"])
+                group["lr"].fill_(rate)
             else:
-                group["lr"] = rate * group["rate_ratio"]
+                group["lr"] = rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ from cellnet.training.schedule import learning_rate
 Listener = Callable[[TrainerEvent], None]
 
 _SMALLEST_VALIDATION_BATCH = 4
+_ROWS_CHECKED_AT_ONCE = 8192
 
 
 @dataclass
@@ -97,6 +99,7 @@ class EmbeddingTrainer:
         self._progress = _Progress()
         self._listeners: list[Listener] = []
         self._stop_requested = False
+        self._pause_after_step = False
 
     # What a front end calls, from any thread.
 
@@ -170,21 +173,29 @@ class EmbeddingTrainer:
 
     def _obey(self) -> None:
         """Carry out all orders; while paused, wait for them."""
+        if self._pause_after_step:
+            self._pause_after_step = False
+            self._pause()
         while (order := self.control.next(wait=self.state is TrainerState.PAUSED)) is not None:
             match order:
                 case Changes(values):
                     self._change(values)
                 case Command.PAUSE:
-                    self._set_state(TrainerState.PAUSED)
+                    self._pause()
                 case Command.RESUME:
                     self._set_state(TrainerState.RUNNING)
                 case Command.STEP:
                     self._set_state(TrainerState.RUNNING)
-                    self.pause()
+                    self._pause_after_step = True
                     return
                 case Command.STOP:
                     self._stop_requested = True
                     return
+
+    def _pause(self) -> None:
+        """Pause, keeping what an earlier pause said about its cause."""
+        if self.state is not TrainerState.PAUSED:
+            self._set_state(TrainerState.PAUSED)
 
     def _step_and_report(self) -> None:
         if self._make_step() is None:
@@ -204,9 +215,9 @@ class EmbeddingTrainer:
         if not result.is_finite:
             self._set_state(
                 TrainerState.PAUSED,
-                f"the loss or gradient of step {self._progress.step + 1} is not finite (total "
-                f"{result.total}); the step was not applied. Lower the learning rate or a loss weight, then "
-                "resume, or go back to a checkpoint",
+                f"the loss or gradient of step {self._progress.step + 1} is not finite "
+                f"(total {result.total}); the step was not applied. Lower the learning rate or a loss "
+                "weight, then resume, or go back to a checkpoint",
             )
             return None
         self._progress.step += 1
@@ -312,7 +323,7 @@ class EmbeddingTrainer:
         progress = self._progress
         state = {
             "step": progress.step,
-            "best_validation": progress.best_validation if progress.step else None,
+            "best_validation": best if math.isfinite(best := progress.best_validation) else None,
             "validations_without_improvement": progress.validations_without_improvement,
             "changes": progress.changes,
             "order": self.order.state(),
@@ -417,7 +428,17 @@ def _check_data(data: TrainingData, settings: Settings) -> None:
     for name, embeddings in (("training", data.train), ("validation", data.validation)):
         if embeddings.ndim != 2 or embeddings.shape[1] != width:
             raise DataError(
-                f"the {name} embeddings have shape {embeddings.shape}, but embedding.teacher_width is {width}"
+                f"the {name} embeddings have shape {embeddings.shape}, but embedding.teacher_width is "
+                f"{width}"
             )
+        if embeddings.dtype != np.float32:
+            raise DataError(f"the {name} embeddings are {embeddings.dtype}; convert them to float32")
+        for rows in parts(len(embeddings), _ROWS_CHECKED_AT_ONCE):
+            bad = np.flatnonzero(~np.isfinite(embeddings[rows]).all(axis=1))
+            if len(bad):
+                raise DataError(
+                    f"row {rows.start + bad[0]} of the {name} embeddings is not finite; "
+                    "leave that sentence out or embed it anew"
+                )
     if len(data.validation) < _SMALLEST_VALIDATION_BATCH:
         raise DataError(f"validation needs at least {_SMALLEST_VALIDATION_BATCH} sentences")

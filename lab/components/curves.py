@@ -62,6 +62,7 @@ def curves(
                     "dash": curve.dash,
                     "width": curve.width,
                     "opacity": curve.opacity,
+                    "dots": curve.dots,
                 }
             )
         described.append({"title": panel.title, "unit": panel.unit, "log": panel.log, "curves": lines})

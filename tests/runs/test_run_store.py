@@ -27,7 +27,12 @@ def test_create_writes_folder_settings_and_row(store: RunStore) -> None:
     before = time.time()
     run = store.create(settings, name="first try")
     assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{6}", run.id)
-    assert (run.name, run.state, run.step, run.max_steps) == ("first try", "created", 0, 2000)
+    assert (run.name, run.state, run.step, run.max_steps) == (
+        "first try",
+        "created",
+        0,
+        settings.training.max_steps,
+    )
     assert before <= run.created == run.updated <= time.time()
     assert (run.pid, run.process, run.host, run.parent, run.deleted) == (None, None, None, None, False)
     assert Settings(**run.settings) == settings

@@ -6,7 +6,8 @@ const TOP = 36;
 const BOTTOM = 40;
 const LEFT = 52;
 const RIGHT = 10;
-const MIN_PANEL_WIDTH = 250;
+const MAX_DOTS = 80;
+const MIN_PANEL_WIDTH = 215;
 
 const axisName = (letter, number) => `${letter}axis${number ? number + 1 : ""}`;
 const axisId = (letter, number) => `${letter}${number ? number + 1 : ""}`;
@@ -19,7 +20,7 @@ export function traces({ panels }, arrays, hidden) {
       listed.add(curve.name);
       return {
         type: "scatter",
-        mode: arrays[`x${number}.${place}`].length > 1 ? "lines" : "markers",
+        mode: mode(curve, arrays[`x${number}.${place}`].length),
         uid: `curve-${number}-${place}`,
         name: curve.name,
         legendgroup: curve.name,
@@ -37,6 +38,11 @@ export function traces({ panels }, arrays, hidden) {
       };
     }),
   );
+}
+
+function mode({ dots }, points) {
+  if (points < 2) return "markers";
+  return dots && points <= MAX_DOTS ? "lines+markers" : "lines";
 }
 
 /** Plot areas in a grid as wide as the page allows; ranges that the reader chose are in `ui`. */

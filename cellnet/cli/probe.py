@@ -1,0 +1,126 @@
+"""Carry single sentences through the cube: what goes in, what happens, what comes out."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cellnet.cli.options import add_model_source, add_setting_flags, changes_from
+from cellnet.cli.output import Result, table
+from cellnet.cli.progress import EmbeddingProgress
+from cellnet.decoder import Match, TextDecoder
+from cellnet.device import open_device
+from cellnet.evaluation import readouts
+from cellnet.lattice.geometry import TIERS
+from cellnet.loading import load_model
+from cellnet.model import StudentOutput
+from cellnet.settings import Settings, with_changes
+from cellnet.teacher import Teacher
+from cellnet.training import prepare_data
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of this command."""
+    add_model_source(parser)
+    parser.add_argument("texts", nargs="+", metavar="TEXT", help="sentences")
+    add_setting_flags(
+        parser, "device.device", "data.source", "data.cache_dir", "embedding.teacher", "decoder.top_k"
+    )
+
+
+@torch.no_grad()
+def run(arguments: argparse.Namespace) -> Result:
+    """Probe."""
+    loaded = load_model(arguments.model, arguments.runs, step=arguments.step)
+    settings = with_changes(loaded.settings, changes_from(arguments))
+    device = open_device(settings)
+    model = loaded.model.to(device)
+    decoder = _decoder(settings, device)
+    taught = torch.from_numpy(Teacher.load(settings.embedding, device).encode(arguments.texts)).to(device)
+    output = model(taught)
+    cosines = torch.stack([F.cosine_similarity(answer, taught) for answer, _ in readouts(model, taught)])
+    gates = torch.stack([gate.mean(dim=1) for _, gate in readouts(model, taught) if gate is not None])
+    nearest = {"student": decoder.decode(output.embeddings), "teacher": decoder.decode(taught)}
+    probes = [
+        {
+            "text": text,
+            "cosine": float(F.cosine_similarity(output.embeddings[row], taught[row], dim=0)),
+            "cosine_per_step": cosines[:, row].tolist(),
+            "relative_change_per_step": output.lattice.relative_change[:, row].tolist(),
+            "gate_mass": dict(zip(TIERS, gates[:, row].mean(dim=0).tolist(), strict=True)),
+            "surface": _surfaces(output, row),
+            "nearest": {who: [_match(match) for match in matches[row]] for who, matches in nearest.items()},
+        }
+        for row, text in enumerate(arguments.texts)
+    ]
+    values = {"model": loaded.name, "run": loaded.run, "step": loaded.step, "probes": probes}
+    return Result(values, f"{loaded.name}\n\n" + "\n\n".join(map(_text, probes)))
+
+
+def _decoder(settings: Settings, device: torch.device) -> TextDecoder:
+    """Make a decoder whose bank is all sentences of the training, held-out ones too."""
+    data = prepare_data(settings, progress=EmbeddingProgress())
+    bank = np.concatenate([data.train, data.validation])
+    return TextDecoder((*data.train_texts, *data.validation_texts), bank, settings.decoder, device)
+
+
+def _match(match: Match) -> dict[str, Any]:
+    return {"text": match.text, "cosine": match.score}
+
+
+def _surfaces(output: StudentOutput, row: int) -> dict[str, Any]:
+    """Describe the code that goes in and channel 0 of the surface read out, each (n, n)."""
+    given, read = output.surface_in[row], output.surface_out[row, ..., 0]
+    both = torch.stack([given.flatten(), read.flatten()]).double()
+    return {
+        "in": _describe(given),
+        "out": _describe(read),
+        "correlation": float(torch.corrcoef(both)[0, 1]),
+    }
+
+
+def _describe(surface: Tensor) -> dict[str, Any]:
+    return {
+        "mean": float(surface.mean()),
+        "deviation": float(surface.std()),
+        "min": float(surface.min()),
+        "max": float(surface.max()),
+        "values": surface.tolist(),
+    }
+
+
+def _text(probe: dict[str, Any]) -> str:
+    steps = table(
+        [
+            (step, cosine, change)
+            for step, (cosine, change) in enumerate(
+                zip(probe["cosine_per_step"], _padded(probe), strict=True)
+            )
+        ],
+        ("step", "cosine", "relative change"),
+    )
+    surface = probe["surface"]
+    keys = ("mean", "deviation", "min", "max")
+    surfaces = table(
+        [(name, *(surface[name][key] for key in keys)) for name in ("in", "out")], ("surface", *keys)
+    )
+    gate = ", ".join(f"{tier} {mass:.3f}" for tier, mass in probe["gate_mass"].items())
+    nearest = "\n".join(
+        f"nearest to the {who}\n" + table([(f"{match['cosine']:.3f}", match["text"]) for match in matches])
+        for who, matches in probe["nearest"].items()
+    )
+    return (
+        f"{probe['text']}\ncosine of student and teacher {probe['cosine']:.4f}\n{steps}\n"
+        f"{surfaces}\ncorrelation of in and out {surface['correlation']:.3f}\ngate {gate}\n{nearest}"
+    )
+
+
+def _padded(probe: dict[str, Any]) -> list[float | None]:
+    """Line the changes up with steps 0..T: there is none before the first, nor after an early stop."""
+    changes = probe["relative_change_per_step"]
+    return [None, *changes, *[None] * (len(probe["cosine_per_step"]) - 1 - len(changes))]

@@ -1,0 +1,106 @@
+"""What a person sees on stderr while a command works."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from tqdm import tqdm
+
+from cellnet.training.events import StateEvent, StepEvent, TrainerEvent, TrainerState, ValidationEvent
+
+
+def say(line: str) -> None:
+    """Print a line on stderr, above a progress bar if there is one."""
+    tqdm.write(line, file=sys.stderr)
+
+
+class EmbeddingProgress:
+    """A progress bar for each set of sentences on a terminal, else a line at its start and end."""
+
+    def __init__(self) -> None:
+        self._label = ""
+        self._bar: tqdm[Any] | None = None
+
+    def __call__(self, label: str, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` sentences are embedded."""
+        if label != self._label:
+            self._label = label
+            if done == total:
+                return  # all of them were in the cache
+            if not sys.stderr.isatty():
+                say(f"{label}: {done} of {total}")
+            self._bar = tqdm(total=total, initial=done, desc=label, unit=" sentences", disable=None)
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
+            if done == total:
+                self._bar.close()
+                self._bar = None
+
+
+class TrainingProgress:
+    """A listener that draws a bar on a terminal and prints a line for each validation.
+
+    Args:
+        step, max_steps: where the training stands and ends.
+        pca_explained_variance: shown beside the student's.
+
+    Attributes:
+        problem: why the training paused by itself, or empty.
+    """
+
+    def __init__(self, step: int, max_steps: int, pca_explained_variance: float) -> None:
+        self.problem = ""
+        self._pca = pca_explained_variance
+        self._bar = tqdm(total=max_steps, initial=step, unit=" steps", disable=None)
+
+    def __call__(self, event: TrainerEvent) -> None:
+        """Show an event."""
+        match event:
+            case StepEvent():
+                self._bar.update(1)
+                self._bar.set_postfix_str(f"loss {event.total:.4f}", refresh=False)
+            case ValidationEvent():
+                say(
+                    f"step {event.step}: validation loss {event.total:.4f}, explained variance "
+                    f"{event.measures.explained_variance:.4f} (PCA {self._pca:.4f}), mean cosine "
+                    f"{event.measures.mean_cosine:.4f}"
+                )
+            case StateEvent(state=TrainerState.PAUSED, error=error) if error:
+                self.problem = error
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._bar.close()
+
+
+class StopOnInterrupt:
+    """Turn the first Ctrl-C into a wish to stop; the second one aborts. For the main thread.
+
+    Attributes:
+        requested: whether Ctrl-C was pressed.
+        on_request: what is then called, besides being asked for.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.on_request: Callable[[], None] = lambda: None
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        print("\nstopping after this step; press Ctrl-C again to abort", file=sys.stderr)
+        self.on_request()

@@ -1,0 +1,188 @@
+"""Proofs that everything learns, that samples stay apart, and that the lattice does the work."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from cellnet.lattice.geometry import TIERS, Tier
+from cellnet.losses import LossInput, loss_weights, make_losses, total_loss
+from cellnet.model import CellNet
+from cellnet.proof.geometry import displacements
+from cellnet.proof.locality import adaptive_remark
+from cellnet.proof.subject import SEED, Proof, Subject
+
+_TRAINING_STEPS = 5
+_RATE = 1e-3
+_ROUNDING = 1e-12
+_SMALLEST_CHANGE = 1e-6
+_MOST_NAMES = 4
+
+
+def prove_gradients(subject: Subject) -> Proof:
+    """Every weight of the experts, the gate and the norm gets a gradient in a few steps, and moves."""
+    model = copy.deepcopy(subject.small)
+    before = {name: value.detach().clone() for name, value in model.lattice.named_parameters()}
+    touched = {name: torch.zeros_like(value, dtype=torch.bool) for name, value in before.items()}
+    # No weight decay: it would move weights that no gradient reaches.
+    optimizer = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=0.0)
+    for _ in range(_TRAINING_STEPS):
+        optimizer.zero_grad()
+        _total_loss(model, subject.embeddings).backward()
+        for name, value in model.lattice.named_parameters():
+            if value.grad is not None:
+                touched[name] |= value.grad != 0
+        optimizer.step()
+    idle = _idle_weights(model)
+    failed, count, idle_count = [], 0, 0
+    for name, value in model.lattice.named_parameters():
+        live = ~idle.get(name, torch.zeros_like(touched[name]))
+        if not bool((touched[name] & (value != before[name]))[live].all()):
+            failed.append(name)
+        count += int(live.sum())
+        idle_count += int((~live).sum())
+    not_applicable = ""
+    if idle:
+        empty = ", ".join(tier for tier in TIERS if not len(displacements(model.settings)[tier]))
+        not_applicable = (
+            f"; not applicable, since they read only the empty tier ({empty}): {idle_count} weights in "
+            + ", ".join(sorted(idle))
+        )
+    return Proof(
+        "gradients",
+        not failed,
+        (f"without gradient or unmoved: {_some(failed)}" if failed else f"all {count} weights moved")
+        + f" within {_TRAINING_STEPS} steps{not_applicable}{subject.small_remark}",
+    )
+
+
+def _total_loss(model: CellNet, embeddings: Tensor) -> Tensor:
+    settings = model.settings
+    batch = LossInput(embeddings, model(embeddings), model.interior, settings.lattice.dimensions)
+    raw = {name: loss(batch) for name, loss in make_losses(settings.loss).items()}
+    return total_loss(raw, torch.tensor([*loss_weights(settings.loss).values()], dtype=torch.float64))
+
+
+def _idle_weights(model: CellNet) -> dict[str, Tensor]:
+    """Return, for weights that read nothing but an empty tier, which elements those are."""
+    empty = [tier for tier, moves in displacements(model.settings).items() if not len(moves)]
+    weights = dict(model.lattice.named_parameters())
+    size = model.settings.model.state_size
+
+    def second_half(name: str) -> Tensor:
+        mask = torch.zeros_like(weights[name], dtype=torch.bool)
+        mask[:, size:] = True
+        return mask
+
+    halves: dict[Tier, tuple[str, ...]] = {
+        "local": ("local.update.0.weight",),
+        "functional": ("functional.update.0.weight", "functional.mix.weight"),
+        "distant": (),
+    }
+    whole: dict[Tier, tuple[str, ...]] = {
+        "local": (),
+        "functional": ("functional.attention.", "functional.field.from_drive."),
+        "distant": ("distant.field.from_drive.",),
+    }
+    idle: dict[str, Tensor] = {}
+    for tier in empty:
+        idle |= {name: second_half(name) for name in halves[tier] if name in weights}
+        for name, value in weights.items():
+            if name.startswith(whole[tier]) and whole[tier]:
+                idle[name] = torch.ones_like(value, dtype=torch.bool)
+    return idle
+
+
+def prove_samples(subject: Subject) -> Proof:
+    """What the model makes of a sample does not depend on the others in its batch."""
+    batch = subject.embeddings[:4]
+    generator = torch.Generator().manual_seed(SEED)
+    others = torch.randn(batch.shape, generator=generator, dtype=batch.dtype) * batch.std() + batch.mean()
+    order = torch.tensor([2, 0, 3, 1])
+    with torch.no_grad():
+        answers = subject.awake(batch).embeddings
+        mixed = 0
+        for sample in (0, len(batch) - 1):
+            company = others.clone()
+            company[sample] = batch[sample]
+            mixed += int((subject.awake(company).embeddings[sample] != answers[sample]).sum())
+        permuted = subject.awake(batch[order]).embeddings
+        moved = float((permuted - answers[order]).norm() / answers.norm())
+    leaked = _foreign_gradient(subject.small, batch)
+    passed = mixed == 0 and moved <= _ROUNDING and leaked == 0.0
+    return Proof(
+        "samples",
+        passed,
+        f"numbers that differ when the other samples are exchanged: {mixed}; relative difference when "
+        f"samples change places: {moved:.0e}; largest gradient between two samples: {leaked:.2g}"
+        + adaptive_remark(subject, passed),
+    )
+
+
+def _foreign_gradient(model: CellNet, batch: Tensor) -> float:
+    """Return the largest gradient of the first sample's output with respect to any other sample."""
+    inputs = batch.clone().requires_grad_(True)
+    answer = model(inputs).embeddings[0]
+    [gradient] = torch.autograd.grad(answer.sum(), inputs)
+    return float(gradient[1:].abs().max())
+
+
+@torch.no_grad()
+def prove_ablation(subject: Subject) -> Proof:
+    """Silencing an expert changes a trained model's reconstruction loss."""
+    if subject.fresh:
+        return Proof("ablation", None, "not applicable: a fresh model's experts propose nothing yet")
+    tiers = displacements(subject.settings)
+    loss = _unexplained(subject.model(subject.embeddings).embeddings, subject.embeddings)
+    rises = {
+        tier: _unexplained(
+            subject.model(subject.embeddings, silenced=frozenset({tier})).embeddings, subject.embeddings
+        )
+        / loss
+        - 1.0
+        for tier in TIERS
+    }
+    counted = [tier for tier in TIERS if len(tiers[tier])]
+    return Proof(
+        "ablation",
+        all(abs(rises[tier]) > _SMALLEST_CHANGE for tier in counted),
+        "relative change of the reconstruction loss when silenced: "
+        + ", ".join(
+            f"{tier} {rises[tier]:+.2%}" + ("" if tier in counted else " (empty tier, not judged)")
+            for tier in TIERS
+        ),
+    )
+
+
+@torch.no_grad()
+def prove_not_identity(subject: Subject) -> Proof:
+    """A trained lattice changes the states, and with them what is read out; a fresh one is the identity."""
+    name = "not the identity"
+    model, target = subject.model, subject.embeddings
+    output = model(target)
+    start = output.lattice.initial
+    change = float((output.lattice.final - start).norm() / start.norm())
+    if subject.fresh:
+        untouched = change <= _ROUNDING
+        said = "its last layers start at zero" if untouched else f"but its states change by {change:.1e}"
+        return Proof(name, None if untouched else False, f"a fresh model is the identity: {said}")
+    at_start = 1.0 - _unexplained(model.codec.decode(model.extractor(start)), target)
+    at_end = 1.0 - _unexplained(output.embeddings, target)
+    return Proof(
+        name,
+        change > _SMALLEST_CHANGE and abs(at_end - at_start) > _SMALLEST_CHANGE,
+        f"relative change of the states {change:.3f}; explained variance of the read-out before the first "
+        f"step {at_start:.4f}, after the last {at_end:.4f}",
+    )
+
+
+def _unexplained(answer: Tensor, target: Tensor) -> float:
+    """Return squared error over squared distance from the mean."""
+    return float((answer - target).square().sum() / (target - target.mean(dim=0)).square().sum())
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

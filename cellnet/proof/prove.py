@@ -1,0 +1,50 @@
+"""All proofs, in order."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from cellnet.errors import DataError
+from cellnet.model import CellNet
+from cellnet.proof.learning import prove_ablation, prove_gradients, prove_not_identity, prove_samples
+from cellnet.proof.locality import prove_called, prove_reach, prove_reference, prove_tiers
+from cellnet.proof.subject import Proof, make_subject
+
+SMALLEST_BATCH = 4
+
+_PROOFS = (
+    prove_called,
+    prove_reach,
+    prove_tiers,
+    prove_reference,
+    prove_gradients,
+    prove_samples,
+    prove_ablation,
+    prove_not_identity,
+)
+
+
+def prove(model: CellNet, embeddings: Tensor) -> list[Proof]:
+    """Prove that the lattice of a model, fresh or trained, computes what the design says.
+
+    All runs on float64 copies on the CPU; the model is not touched. A fresh model is the identity, so what
+    spreads is shown with the last layers of its experts drawn at random.
+
+    Args:
+        model: the student.
+        embeddings: teacher embeddings, (B, D), B >= 4; for a trained model such as it was trained for.
+
+    Returns:
+        One `Proof` each: called, reach, tiers, reference, gradients, samples, ablation, not the identity.
+
+    Raises:
+        DataError: if the embeddings do not fit the model or are too few.
+    """
+    width = model.settings.embedding.teacher_width
+    if embeddings.ndim != 2 or embeddings.shape[1] != width or len(embeddings) < SMALLEST_BATCH:
+        raise DataError(
+            f"embeddings of shape {tuple(embeddings.shape)} do not suit the proofs; "
+            f"give at least {SMALLEST_BATCH} of width {width}"
+        )
+    subject = make_subject(model, embeddings)
+    return [make_proof(subject) for make_proof in _PROOFS]

@@ -1,0 +1,121 @@
+"""The parts that move: the curves and the cube."""
+
+from html import escape
+
+import streamlit as st
+
+from lab.components import cube, curves
+from lab.figures import COLORINGS, VIEWS, Coloring, change_marks, cube_scene, loss_panels
+from lab.training import CubeFrame, Phase, Snapshot, TrainingService
+
+_CURVES_PERIOD = 1.0
+_CUBE_PERIOD = 0.5
+_PANEL_HEIGHT = 172
+_CUBE_HEIGHT = 410
+_EMPTY_HEIGHT = 160
+_SMOOTHING = 10
+_MOST_SMOOTHING = 100
+
+
+@st.fragment(run_every=_CURVES_PERIOD)
+def live_curves(service: TrainingService) -> None:
+    """Total, explained variance, learning rate and the six losses."""
+    snapshot = service.snapshot()
+    smoothing = st.session_state.get("smoothing", _SMOOTHING)
+    curves(
+        loss_panels(snapshot, smoothing) if len(snapshot.train) else [],
+        key="losses",
+        seq=snapshot.version,
+        stream=f"{snapshot.run_id}/{smoothing}",
+        marks=change_marks(snapshot.changes),
+        panel_height=_PANEL_HEIGHT,
+        label="Loss curves of the training",
+        empty=_curves_notice(snapshot),
+    )
+    if len(snapshot.train):
+        st.slider(
+            "Smoothing (steps)",
+            1,
+            _MOST_SMOOTHING,
+            value=_SMOOTHING,
+            key="smoothing",
+            help="The bold line is the mean of this many steps; every single step stays visible behind it.",
+        )
+
+
+@st.fragment(run_every=_CUBE_PERIOD)
+def live_cube(service: TrainingService) -> None:
+    """The cube while it carries one held-out sentence."""
+    service.watch()
+    snapshot = service.snapshot()
+    frame = snapshot.frame
+    if frame is None:
+        cube(None, key="cube", seq=snapshot.version, height=_EMPTY_HEIGHT, empty=_cube_notice(snapshot))
+        return
+    choice, view_choice = st.columns([2, 1])
+    coloring: Coloring = choice.segmented_control(
+        "Color by",
+        list(COLORINGS),
+        format_func=COLORINGS.__getitem__,
+        default="activity",
+        required=True,
+        key="coloring",
+        help=_COLORING_HELP,
+        width="stretch",
+    )
+    view = view_choice.selectbox("Show", VIEWS, key="view")
+    at = _lattice_step(frame, coloring)
+    channel = _channel(frame) if coloring == "channel" else 0
+    cube(
+        cube_scene(frame, coloring, at, channel, view),
+        key="cube",
+        seq=frame.number,
+        stream=f"{snapshot.run_id}/{coloring}/{channel}/{at}/{view}",
+        height=_CUBE_HEIGHT,
+        label=f"Cube after {at} lattice steps, training step {frame.step}",
+    )
+    st.html(
+        f'<div class="lab-said">Carrying the held-out sentence <q>{escape(frame.text)}</q> at training '
+        f"step {frame.step:,}; cosine between what goes in and what comes out: "
+        f"<b>{frame.cosine:.3f}</b></div>"
+    )
+
+
+_COLORING_HELP = (
+    "Activity: root mean square of a cell's state. Change: the same of what the lattice step changed. "
+    "Channel: one number of the state. Expert: the one with the largest weight in the cell."
+)
+
+
+def _lattice_step(frame: CubeFrame, coloring: Coloring) -> int:
+    """Which of the T steps of the forward pass to show; a change and a gate there are from step 1 on."""
+    last, first = len(frame.states) - 1, int(coloring in ("change", "expert"))
+    if first == last:
+        return last
+    return st.slider(
+        "Lattice step",
+        first,
+        last,
+        value=last,
+        key=f"lattice_step_{first}",
+        help="0 is the sentence as it enters on the surface; then the three experts act, step by step.",
+    )
+
+
+def _channel(frame: CubeFrame) -> int:
+    last: int = frame.states.shape[-1] - 1
+    return st.slider("Channel", 0, last, value=0, key="channel")
+
+
+def _curves_notice(snapshot: Snapshot) -> str:
+    if snapshot.phase is Phase.PREPARING:
+        return "The teacher reads the sentences first. The curves begin with the first training step."
+    if snapshot.phase is Phase.RUNNING:
+        return "The first training step is under way."
+    return "Press Start: six loss curves grow here while the cube learns."
+
+
+def _cube_notice(snapshot: Snapshot) -> str:
+    if snapshot.phase is Phase.PREPARING:
+        return "The cube appears as soon as the sentences are embedded."
+    return "Press Start to see the cube think."

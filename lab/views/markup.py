@@ -1,0 +1,128 @@
+"""Small pieces of HTML for figures that Streamlit has no compact element for. All text is escaped."""
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Final
+
+from cellnet.lattice.geometry import GeometryReport
+from lab.colors import EXPERT_COLORS
+from lab.figures import duration
+from lab.training import Phase, Snapshot
+
+STYLE: Final = """
+<style>
+.stMainBlockContainer { padding-inline: 2rem; padding-bottom: 2rem; }
+[data-testid="stStatusWidget"] { display: none; }
+.lab-status { display: flex; flex-wrap: wrap; align-items: baseline; gap: .2rem 1.6rem;
+  font-variant-numeric: tabular-nums; }
+.lab-state { font-weight: 600; font-size: 1.25rem; }
+.lab-state i { display: inline-block; width: .65em; height: .65em; margin-right: .45em;
+  border-radius: 50%; }
+.lab-fact { white-space: nowrap; }
+.lab-fact small { opacity: .72; margin-right: .4em; font-size: .82em; }
+.lab-track { height: 5px; border-radius: 3px; margin-top: .55rem; overflow: hidden;
+  background: rgba(128, 140, 152, .25); }
+.lab-track div { height: 100%; border-radius: 3px; transition: width .6s linear; }
+.lab-table { width: 100%; border-collapse: collapse; font-size: .86rem;
+  font-variant-numeric: tabular-nums; }
+.lab-table th { text-align: right; font-weight: 400; opacity: .72; }
+.lab-table td { text-align: right; }
+.lab-table th, .lab-table td { padding: .22rem .35rem; border-bottom: 1px solid rgba(128, 140, 152, .25); }
+.lab-table :is(th, td):first-child { text-align: left; }
+.lab-table i { display: inline-block; width: .7em; height: .7em; border-radius: 2px; margin-right: .45em; }
+.lab-said { font-size: .9rem; margin-top: .2rem; }
+.lab-said q { font-style: italic; }
+</style>
+"""
+
+STATE_COLORS: Final = {
+    Phase.IDLE: "#8a949e",
+    Phase.PREPARING: "#E69F00",
+    Phase.RUNNING: "#009E73",
+    Phase.PAUSED: "#E69F00",
+    Phase.FINISHED: "#0072B2",
+    Phase.STOPPED: "#8a949e",
+    Phase.FAILED: "#D55E00",
+}
+
+
+def status_markup(snapshot: Snapshot) -> str:
+    """State, facts and progress of a training."""
+    color = STATE_COLORS[snapshot.phase]
+    word = "stopping" if snapshot.stopping else snapshot.phase.value
+    facts = "".join(
+        f'<span class="lab-fact"><small>{escape(name)}</small>{escape(value)}</span>'
+        for name, value in status_facts(snapshot).items()
+    )
+    width = 100 * progress_share(snapshot)
+    return (
+        f'<div class="lab-status" data-state="{escape(word)}" data-step="{snapshot.step}">'
+        f'<span class="lab-state"><i style="background: {color}"></i>{escape(word.capitalize())}</span>'
+        f'{facts}</div><div class="lab-track">'
+        f'<div style="width: {width:.1f}%; background: {color}"></div></div>'
+    )
+
+
+def status_facts(snapshot: Snapshot) -> dict[str, str]:
+    """The figures of the status bar, by name; what is unknown is left out."""
+    facts: dict[str, str] = {}
+    if snapshot.preparation:
+        doing = snapshot.preparation
+        counted = f": {doing.done:,} of {doing.total:,}" if doing.total else " ..."
+        facts["now"] = doing.label + counted
+    if snapshot.run_id is None:
+        return facts
+    facts["step"] = f"{snapshot.step:,} of {snapshot.max_steps:,}"
+    if snapshot.phase is Phase.RUNNING and snapshot.seconds_left is not None:
+        facts["left"] = duration(snapshot.seconds_left)
+    if snapshot.steps_per_second is not None:
+        facts["speed"] = f"{snapshot.steps_per_second:.3g} steps/s"
+    if snapshot.step_seconds is not None:
+        facts["step time"] = f"{1000 * snapshot.step_seconds:,.0f} ms"
+    facts["device"] = snapshot.device
+    facts |= {
+        "memory" if kind == "process" else f"memory, {kind.replace('_', ' ')}": f"{megabytes:,.0f} MB"
+        for kind, megabytes in snapshot.memory.items()
+    }
+    if snapshot.age is not None and snapshot.phase.is_training:
+        facts["data"] = f"{snapshot.age:.0f} s old"
+    facts["run"] = snapshot.run_id
+    return facts
+
+
+def progress_share(snapshot: Snapshot) -> float:
+    """How much is done of what is going on, 0 to 1."""
+    doing = snapshot.preparation
+    done, total = (doing.done, doing.total) if doing else (snapshot.step, snapshot.max_steps)
+    return done / total if total else 0.0
+
+
+def tier_markup(report: GeometryReport) -> str:
+    """The population of each tier as a table."""
+    rows, inner = [], 0.0
+    for tier, outer in zip(report.tiers, report.thresholds, strict=True):
+        people = report.tiers[tier]
+        name = f'<i style="background: {EXPERT_COLORS[tier]}"></i>{escape(tier)}'
+        rows.append(
+            [
+                name,
+                f"{inner:.2f} to {outer:.2f}",
+                f"{people.mean:.1f}",
+                f"{people.min} to {people.max}",
+                f"{people.edges:,}",
+            ]
+        )
+        inner = outer
+    return table_markup(["tier", "distance (cells)", "neighbors, mean", "min to max", "connections"], rows)
+
+
+def facts_markup(facts: Mapping[str, str]) -> str:
+    """Names and values as a table without a head."""
+    return table_markup([], [[escape(name), escape(value)] for name, value in facts.items()])
+
+
+def table_markup(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table; the head is escaped, the cells of the rows are markup already."""
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<table class="lab-table"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'

@@ -1,0 +1,148 @@
+"""The settings of the next run: presets, the form, and the same as TOML."""
+
+from typing import Any, Final
+
+import streamlit as st
+
+from cellnet.errors import SettingsError
+from cellnet.settings import Settings, from_toml, to_toml
+from cellnet.settings.files import MAX_TOML_BYTES
+from lab.forms import FIELDS, GROUPS, checked, field_column, group_label, set_widgets, show_problems
+from lab.presets import FIRST_LIMIT, PRESETS, lab_preset
+from lab.training import TrainingService
+from lab.views.status import DRAFT_INVALID, order
+from lab.views.steering import RATIOS, tier_table
+
+ESSENTIALS: Final = (
+    "data.limit",
+    "training.max_steps",
+    "training.batch_size",
+    "training.learning_rate",
+    "model.steps",
+)
+_KEY: Final = "next"
+_ALL_SENTENCES: Final = 13_201
+
+
+@st.fragment
+def setup_form(service: TrainingService) -> None:
+    """Form and TOML of the settings that Start uses."""
+    _offer_resume(service)
+    st.subheader("The next run")
+    st.pills(
+        "Begin with",
+        PRESETS,
+        key="preset",
+        on_change=_take_preset,
+        args=(service,),
+        help="Sets every field below; change what you like afterwards.",
+    )
+    st.caption(data_note(service.draft))
+    essentials, geometry, files = st.columns([4, 5, 4], gap="large")
+    values: dict[str, Any] = {}
+    places: dict[str, Any] = {}
+    with essentials:
+        _fields(ESSENTIALS, service.draft, values, places)
+    with geometry:
+        _fields(RATIOS, service.draft, values, places)
+        tiers = st.container()
+    with files:
+        _toml(service)
+    group = st.pills("All settings", GROUPS, format_func=group_label, key="group")
+    if group:
+        names = [name for name in FIELDS if name.startswith(f"{group}.") and name not in values]
+        for place, column in enumerate(st.columns(3, gap="large")):
+            with column:
+                _fields(names[place::3], service.draft, values, places)
+    settings, problems = checked(service.draft, values)
+    show_problems(problems, places)
+    st.session_state[DRAFT_INVALID] = "; ".join(problems.values())
+    service.draft = settings
+    with tiers:
+        tier_table(settings)
+
+
+def data_note(settings: Settings) -> str:
+    """What the first start waits for, said plainly."""
+    if settings.data.source != "docstrings":
+        return "The teacher embeds the sentences of the file once; later starts take them from the cache."
+    limit = settings.data.limit
+    if 0 < limit < _ALL_SENTENCES:
+        return (
+            f"Learns from {limit:,} of the about {_ALL_SENTENCES:,} English sentences in Python's own "
+            "documentation strings. The teacher embeds them once, before the first step; with "
+            f"{FIRST_LIMIT:,} sentences that takes about 10 to 20 seconds on two cores, with all of them "
+            "(limit 0) 1 to 2 minutes. Later starts take them from the cache."
+        )
+    return (
+        f"Learns from all of the about {_ALL_SENTENCES:,} English sentences in Python's own documentation "
+        "strings: 1 to 2 minutes of embedding first on two cores. Later starts take them from the cache."
+    )
+
+
+def _fields(
+    names: tuple[str, ...] | list[str], settings: Settings, values: dict[str, Any], places: dict[str, Any]
+) -> None:
+    chosen, below = field_column(names, settings, key=_KEY)
+    values |= chosen
+    places |= below
+
+
+def _take_preset(service: TrainingService) -> None:
+    if name := st.session_state["preset"]:
+        _take(service, lab_preset(name))
+
+
+def _take(service: TrainingService, settings: Settings) -> None:
+    service.draft = settings
+    set_widgets(settings, _KEY)
+
+
+def _toml(service: TrainingService) -> None:
+    st.download_button(
+        "Save these settings as TOML",
+        lambda: to_toml(service.draft),
+        "settings.toml",
+        "text/plain",
+        on_click="ignore",
+        width="stretch",
+        help="The same file works for the command line: cellnet train --config settings.toml",
+    )
+    st.file_uploader(
+        "Load settings from TOML",
+        type="toml",
+        key="toml",
+        on_change=_take_file,
+        args=(service,),
+        help="Keys that are absent keep their value.",
+    )
+    if problem := st.session_state.get("toml_problem"):
+        st.error(problem)
+    with st.expander("Show as TOML"):
+        st.code(to_toml(service.draft), language="toml", height=260)
+
+
+def _take_file(service: TrainingService) -> None:
+    file = st.session_state["toml"]
+    st.session_state["toml_problem"] = ""
+    if file is None:
+        return
+    try:
+        if file.size > MAX_TOML_BYTES:
+            raise SettingsError(
+                f"the file is larger than {MAX_TOML_BYTES:,} bytes, so it holds no settings"
+            )
+        _take(service, from_toml(file.getvalue().decode(), service.draft))
+    except (SettingsError, UnicodeDecodeError) as error:
+        st.session_state["toml_problem"] = f"{file.name}: {error}"
+
+
+def _offer_resume(service: TrainingService) -> None:
+    """Offer to go on with what the server's last end cut short."""
+    if not service.interrupted or service.snapshot().run_id is not None:
+        return
+    run = service.store.get(service.interrupted[0])
+    if not service.store.checkpoints(run.id):
+        return
+    st.info(f"The run {run.id} was cut short at step {run.step:,} when the lab's server ended.")
+    st.button("Resume it", on_click=order, args=(lambda: service.resume_run(run.id),))

@@ -1,0 +1,118 @@
+"""Turning a training while it runs: distance ratios, loss weights, learning rate, gate temperature."""
+
+from typing import Any, Final
+
+import streamlit as st
+
+from cellnet.settings import LIVE_SETTINGS, Settings, get_value
+from lab.figures import gain, tier_report
+from lab.forms import checked, field_column, set_widgets, show_problems
+from lab.server import checkpoint_url
+from lab.training import Snapshot, TrainingService
+from lab.views.markup import facts_markup, tier_markup
+from lab.views.status import order
+
+RATIOS: Final = (
+    "lattice.adaptive_radius_ratio",
+    "lattice.local_distance_ratio",
+    "lattice.functional_distance_ratio",
+    "lattice.distant_distance_ratio",
+)
+RATES: Final = ("training.learning_rate", "gate.temperature")
+WEIGHTS: Final = tuple(sorted(name for name in LIVE_SETTINGS if name.startswith("loss.")))
+_KEY: Final = "live"
+_SEEN: Final = "live_seen"
+_PERIOD: Final = 1.0
+
+
+@st.fragment(run_every=_PERIOD)
+def steering(service: TrainingService) -> None:
+    """Controls that act on the running training before its next batch, and what they mean."""
+    snapshot = service.snapshot()
+    if snapshot.settings is None or not snapshot.phase.is_training:
+        return
+    _follow(snapshot.settings)
+    geometry, weights, rest = st.columns([5, 4, 4], gap="large")
+    values: dict[str, Any] = {}
+    places: dict[str, Any] = {}
+    with geometry:
+        st.subheader(
+            "Geometry", help="Turn the ratios while the cube learns; the change is marked in every curve."
+        )
+        _column(RATIOS, snapshot.settings, values, places)
+        tiers = st.container()
+    with weights:
+        st.subheader("Loss weights")
+        _column(WEIGHTS, snapshot.settings, values, places)
+    with rest:
+        st.subheader("Rate and gate")
+        _column(RATES, snapshot.settings, values, places)
+        run_facts(snapshot)
+    wanted, problems = checked(snapshot.settings, values)
+    show_problems(problems, places)
+    with tiers:
+        tier_table(snapshot.settings)
+    changes = {name: value for name, value in values.items() if value != get_value(snapshot.settings, name)}
+    if changes and not problems:
+        st.session_state[_SEEN] = wanted
+        order(lambda: service.apply(changes))
+        st.rerun(scope="fragment")
+
+
+def tier_table(settings: Settings) -> None:
+    """Who sees whom with these settings, and what would fill a tier that is empty."""
+    report = tier_report(settings)
+    st.html(tier_markup(report))
+    for tier, remedy in report.empty_tiers.items():
+        st.info(f"The {tier} tier is empty: its expert sees each cell alone. {remedy}.")
+    reach = report.reach
+    crosses = "crosses the cube" if reach.crosses else "does not cross the cube"
+    st.caption(
+        f"In {settings.model.steps} steps a signal travels {reach.total:.1f} cells and {crosses} "
+        f"({reach.edge} cells wide)."
+    )
+
+
+def run_facts(snapshot: Snapshot) -> None:
+    """What has been reached so far, next to PCA, and the checkpoint to take away."""
+    st.html(facts_markup(_figures(snapshot)))
+    if snapshot.checkpoint is None or snapshot.run_id is None:
+        st.caption("The first checkpoint is written on Stop, or at the step set in the settings.")
+        return
+    megabytes = snapshot.checkpoint.bytes / 1e6
+    st.link_button(
+        f"Download checkpoint (step {snapshot.checkpoint.step:,}, {megabytes:.0f} MB)",
+        checkpoint_url(snapshot.run_id),
+        help="Weights, optimizer, settings and random states as one zip file of safetensors and JSON.",
+        width="stretch",
+    )
+
+
+def _figures(snapshot: Snapshot) -> dict[str, str]:
+    counts = f"{snapshot.train_sentences:,} + {snapshot.validation_sentences:,}"
+    figures = {"sentences, train + validation": counts}
+    if snapshot.pca is not None:
+        figures["explained variance, PCA"] = f"{snapshot.pca:.3f}"
+    if snapshot.explained_variance is not None:
+        figures["explained variance, cube"] = f"{snapshot.explained_variance:.3f}"
+    if (difference := gain(snapshot)) is not None:
+        figures["gain over PCA"] = f"{difference:+.3f}"
+    if snapshot.cache:
+        hits, misses = snapshot.cache["connection_hits"], snapshot.cache["connection_misses"]
+        figures["neighbor lists reused / built"] = f"{hits:,} / {misses:,}"
+    return figures
+
+
+def _column(
+    names: tuple[str, ...], settings: Settings, values: dict[str, Any], places: dict[str, Any]
+) -> None:
+    chosen, below = field_column(names, settings, key=_KEY)
+    values |= chosen
+    places |= below
+
+
+def _follow(settings: Settings) -> None:
+    """Show what another tab has changed; a value of ours that was refused stays until it is put right."""
+    if st.session_state.get(_SEEN) != settings:
+        st.session_state[_SEEN] = settings
+        set_widgets(settings, _KEY)

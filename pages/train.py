@@ -1,0 +1,30 @@
+"""Train: start a training, watch it learn, turn it while it runs, take the result away."""
+
+import streamlit as st
+
+from lab.server import get_service
+from lab.views import live_cube, live_curves, setup_form, status_bar, steering
+from lab.views.steering import run_facts, tier_table
+
+service = get_service()
+snapshot = service.snapshot()
+
+status_bar(service, snapshot)
+curves, cube = st.columns([5, 3], gap="medium")
+with curves:
+    live_curves(service)
+with cube:
+    live_cube(service)
+
+if snapshot.phase.is_training:
+    steering(service)
+elif not snapshot.phase.is_active:
+    if snapshot.run_id is not None and snapshot.settings is not None:
+        result, tiers = st.columns([4, 5], gap="large")
+        with result:
+            st.subheader("The result")
+            run_facts(snapshot)
+        with tiers:
+            st.subheader("Its geometry")
+            tier_table(snapshot.settings)
+    setup_form(service)

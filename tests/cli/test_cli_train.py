@@ -1,0 +1,169 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Cli
+
+from cellnet.losses import LOSS_NAMES
+from cellnet.model import CellNet
+from cellnet.runs import RunStore
+from cellnet.training.engine import StepEngine, StepResult
+
+
+def test_training_ends_with_the_figures_of_the_run(cli: Cli) -> None:
+    summary = cli.train()
+    assert summary["step"] == 4
+    assert summary["state"] == "finished"
+    for phase in ("train", "validation"):
+        assert set(summary["losses"][phase]) == {*LOSS_NAMES, "total"}
+        assert all(np.isfinite(list(summary["losses"][phase].values())))
+    assert summary["explained_variance"] == pytest.approx(summary["pca_explained_variance"], abs=0.5)
+    assert summary["seconds_per_step"] > 0
+    with RunStore(cli.runs) as store:
+        run = store.get(summary["run"])
+        assert run.state == "finished"
+        assert run.pid is None
+        assert run.summary == summary
+        assert [checkpoint.step for checkpoint in store.checkpoints(run.id)] == [2, 4]
+
+
+def test_validations_are_told_on_stderr(cli: Cli) -> None:
+    code, out, err = cli(
+        "train", *cli.tiny, "--data", cli.data, "--runs", cli.runs, "--max-steps", 4, "--name", "mine"
+    )
+    assert code == 0
+    assert "step 2: validation loss" in err
+    assert "60 rows" in err
+    assert "explained variance" in out
+
+
+def test_a_resumed_run_equals_one_that_was_never_stopped(cli: Cli) -> None:
+    whole = cli.train("--training.warmup_steps=0", "--training.min_learning_rate_ratio=1.0")
+    half = cli.train(
+        "--training.warmup_steps=0", "--training.min_learning_rate_ratio=1.0", "--training.max_steps=2"
+    )
+    assert half["step"] == 2
+    resumed = cli.json("train", "--runs", cli.runs, "--resume", half["run"], "--max-steps", 4)
+    assert resumed["run"] == half["run"]
+    assert resumed["step"] == 4
+    assert resumed["losses"] == whole["losses"]
+    assert resumed["explained_variance"] == whole["explained_variance"]
+
+
+def test_a_finished_run_is_resumed_only_for_more_steps(cli: Cli) -> None:
+    run = cli.train()["run"]
+    code, out, err = cli("train", "--runs", cli.runs, "--resume", "latest", "--json")
+    assert (code, out) == (2, "")
+    assert "--max-steps" in err
+    with RunStore(cli.runs) as store:
+        assert store.get(run).summary["explained_variance"] is not None
+
+
+@pytest.mark.parametrize("extra", [["--preset", "seed"], ["--config", "some.toml"]])
+def test_resume_refuses_other_starting_points(cli: Cli, extra: list[str]) -> None:
+    code, _, err = cli("train", "--runs", cli.runs, "--resume", "latest", *extra)
+    assert code == 2
+    assert "--resume" in err
+
+
+def test_missing_data_and_teacher_are_told(cli: Cli) -> None:
+    code, out, err = cli("train", *cli.tiny, "--data", "nowhere.txt", "--runs", cli.runs, "--json")
+    assert (code, out) == (2, "")
+    assert "nowhere.txt" in err
+    code, _, err = cli(
+        "train", *cli.tiny, "--data", cli.data, "--runs", cli.runs, "--embedding.teacher=/no/such"
+    )
+    assert code == 2
+    assert "minilm" in err
+    with RunStore(cli.runs) as store:
+        assert store.list() == []
+
+
+def test_a_loss_that_is_not_finite_stops_with_a_checkpoint_and_code_1(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_step = StepEngine.step
+    calls = []
+
+    def step(self: StepEngine, batches: list[object], rate: float) -> StepResult:
+        calls.append(rate)
+        if len(calls) == 3:
+            return StepResult(dict.fromkeys(LOSS_NAMES, float("nan")), float("nan"), 1.0)
+        return make_step(self, batches, rate)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(StepEngine, "step", step)
+    code, out, err = cli(
+        "train", *cli.tiny, "--data", cli.data, "--runs", cli.runs, "--max-steps", 6, "--json"
+    )
+    assert code == 1
+    assert json.loads(out)["step"] == 2
+    assert "not finite" in err
+    with RunStore(cli.runs) as store:
+        run = store.get("latest")
+        assert run.state == "failed"
+        assert "not finite" in run.error
+        assert [checkpoint.step for checkpoint in store.checkpoints(run.id)] == [2]
+
+
+def test_control_c_stops_with_a_checkpoint_and_code_130(cli: Cli, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cellnet", "train", *cli.tiny, "--data", str(cli.data)]
+    flags = [
+        "--runs",
+        str(cli.runs),
+        "--max-steps",
+        "100000",
+        "--training.checkpoint_every=100000",
+        "--json",
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [*command, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith("step 2:"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    summary = json.loads(out)
+    assert summary["state"] == "stopped"
+    assert 2 <= summary["step"] < 100000
+    with RunStore(cli.runs) as store:
+        run = store.get(summary["run"])
+        assert run.state == "stopped"
+        assert [checkpoint.step for checkpoint in store.checkpoints(run.id)] == [summary["step"]]
+
+
+def test_a_killed_training_is_found_interrupted_and_can_be_resumed(cli: Cli) -> None:
+    command = [sys.executable, "-m", "cellnet", "train", *cli.tiny, "--data", str(cli.data)]
+    with subprocess.Popen(
+        [*command, "--runs", str(cli.runs), "--max-steps", "100000"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith("step 4:"):
+            assert process.poll() is None
+        process.kill()
+        process.communicate(timeout=60)
+    time.sleep(0.05)
+    [run] = cli.json("runs", "--runs", cli.runs)["runs"]
+    assert run["state"] == "interrupted"
+    resumed = cli.json("train", "--runs", cli.runs, "--resume", "latest", "--max-steps", run["step"] + 8)
+    assert resumed["run"] == run["id"]
+    assert resumed["step"] == run["step"] + 8
+
+
+def test_export_gives_the_weights_of_the_checkpoint(trained: Cli, tmp_path: Path) -> None:
+    out = tmp_path / "student"
+    values = trained.json("export", "latest", out, "--runs", trained.runs, "--step", 6)
+    assert values["step"] == 6
+    model = CellNet.from_pretrained(out)
+    assert sum(p.numel() for p in model.parameters()) > 0
+    code, _, err = trained("export", "latest", out, "--runs", trained.runs)
+    assert code == 2
+    assert "exists already" in err

@@ -1,0 +1,158 @@
+"""Every page in every state of the training, in Streamlit's own test runner."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from training_data import PATIENCE, made_up_data, small_service, small_settings
+
+from cellnet.errors import DataError
+from cellnet.settings import Settings
+from cellnet.training import TrainingData
+from cellnet.training.data import Progress
+from lab.presets import FIRST_LIMIT, FIRST_RUN, lab_preset
+from lab.server import install_service
+from lab.training import Phase, Snapshot, TrainingService
+
+MAIN = Path(__file__).parents[2] / "lab" / "main.py"
+Install = Callable[..., TrainingService]
+
+
+@pytest.fixture
+def install(tmp_path: Path) -> Iterator[Install]:
+    removals = []
+
+    def make(**arguments: object) -> TrainingService:
+        service = small_service(tmp_path, **arguments)
+        removals.append(install_service(service))
+        return service
+
+    yield make
+    for remove in removals:
+        remove()
+
+
+def open_train() -> AppTest:
+    app = AppTest.from_file(str(MAIN), default_timeout=60).run()
+    assert not app.exception
+    return app
+
+
+def enabled(app: AppTest) -> dict[str, bool]:
+    return {button.label: not button.disabled for button in app.button if button.key in BUTTONS}
+
+
+BUTTONS = ("start", "pause", "step", "stop")
+
+
+def text(app: AppTest) -> str:
+    return " ".join(part.proto.body for part in app.get("html"))
+
+
+def wait(service: TrainingService, condition: Callable[[Snapshot], bool]) -> Snapshot:
+    return service.wait_for(condition, PATIENCE)
+
+
+def test_idle_offers_start_and_the_form(install: Install) -> None:
+    install(draft=lab_preset(FIRST_RUN))
+    app = open_train()
+    assert enabled(app) == {"Start": True, "Pause": False, "Step": False, "Stop": False}
+    assert "Idle" in text(app)
+    assert any(f"{FIRST_LIMIT:,} of the about" in caption.value for caption in app.caption)
+    assert app.number_input(key="next.data.limit").value == FIRST_LIMIT
+    assert len(app.get("bidi_component")) == 2
+
+
+def test_a_preset_fills_the_form_and_a_bad_value_keeps_start_from_starting(install: Install) -> None:
+    service = install()
+    app = open_train()
+    app.button_group(key="preset").set_value("seed").run()
+    assert service.draft == lab_preset("seed")
+    assert any("local tier is empty" in info.value for info in app.info)
+    app.slider(key="next.lattice.local_distance_ratio").set_value(0.9).run()
+    assert "must not decrease" in app.error[0].value
+    app.button(key="start").click().run()
+    assert service.snapshot().phase is Phase.IDLE
+    assert "cannot be used" in app.warning[0].value
+
+
+def test_start_pause_turn_step_resume_stop(install: Install) -> None:
+    service = install()
+    app = open_train()
+    app.button(key="start").click().run()
+    wait(service, lambda seen: seen.step > 2)
+    app.run()
+    assert enabled(app) == {"Start": False, "Pause": True, "Step": True, "Stop": True}
+    app.button(key="pause").click().run()
+    paused = wait(service, lambda seen: seen.phase is Phase.PAUSED)
+    app.run()
+    assert "Paused" in text(app)
+    assert enabled(app) == {"Start": False, "Resume": True, "Step": True, "Stop": True}
+    app.slider(key="live.lattice.local_distance_ratio").set_value(0.3).run()
+    assert service.snapshot().settings.lattice.local_distance_ratio == 0.3  # type: ignore[union-attr]
+    assert any("local tier is empty" in info.value for info in app.info)
+    app.slider(key="live.lattice.local_distance_ratio").set_value(0.95).run()
+    assert "must not decrease" in app.error[0].value
+    assert service.snapshot().settings.lattice.local_distance_ratio == 0.3  # type: ignore[union-attr]
+    app.slider(key="live.lattice.local_distance_ratio").set_value(0.3).run()
+    app.button(key="step").click().run()
+    wait(service, lambda seen: seen.phase is Phase.PAUSED and seen.step == paused.step + 1)
+    app.run().button(key="pause").click().run()
+    wait(service, lambda seen: seen.step > paused.step + 3)
+    app.run().button(key="stop").click().run()
+    wait(service, lambda seen: seen.phase is Phase.STOPPED)
+    app.run()
+    assert not app.exception
+    assert enabled(app) == {"Start": True, "Pause": False, "Step": False, "Stop": False}
+    assert any(part.proto.url.startswith("/checkpoints/") for part in app.get("link_button"))
+
+
+def test_a_second_tab_sees_the_same_training_and_follows_the_first(install: Install) -> None:
+    service = install()
+    first = open_train()
+    first.button(key="start").click().run()
+    wait(service, lambda seen: seen.step > 2)
+    first.run()
+    second = open_train()
+    assert enabled(second)["Stop"]
+    first.number_input(key="live.loss.diversity").set_value(0.7).run()
+    second.run()
+    assert second.number_input(key="live.loss.diversity").value == 0.7
+    wait(service, lambda seen: len(seen.changes) == 1)
+
+
+@pytest.mark.parametrize("coloring", ["change", "channel", "expert"])
+def test_every_coloring_of_the_cube(install: Install, coloring: str) -> None:
+    service = install()
+    service.start(small_settings(max_steps=3))
+    wait(service, lambda seen: seen.phase is Phase.FINISHED)
+    app = open_train()
+    app.button_group(key="coloring").set_value(coloring).run()
+    app.selectbox(key="view").set_value("layers").run()
+    assert not app.exception
+
+
+def test_a_failure_is_shown_and_start_is_offered_again(install: Install) -> None:
+    def prepare(settings: Settings, *, progress: Progress, should_stop: Callable[[], bool]) -> TrainingData:
+        raise DataError("no file at sentences.txt")
+
+    service = install(prepare=prepare)
+    app = open_train()
+    app.button(key="start").click().run()
+    wait(service, lambda seen: seen.phase is Phase.FAILED)
+    app.run()
+    assert "Failed" in text(app)
+    assert app.error[0].value == "no file at sentences.txt"
+    assert enabled(app)["Start"]
+
+
+def test_without_a_server_the_page_says_how_to_start_one() -> None:
+    app = AppTest.from_file(str(MAIN), default_timeout=60).run()
+    assert "streamlit run streamlit_app.py" in app.exception[0].message
+
+
+def test_made_up_data_are_what_the_service_trains_on(install: Install) -> None:
+    service = install(prepare=made_up_data)
+    service.start(small_settings(max_steps=1))
+    assert wait(service, lambda seen: seen.phase is Phase.FINISHED).train_sentences == 64

@@ -1,0 +1,179 @@
+"""The student as one module: saved and loaded bit for bit, seeded, and free of global state."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from cellnet.embedding import fit_pca
+from cellnet.errors import CheckpointError
+from cellnet.model import MODEL_FILE, SETTINGS_FILE, CellNet
+from cellnet.settings import Settings
+
+THREE_TIERS = {
+    "adaptive_radius_ratio": 0.44,
+    "local_distance_ratio": 0.6,
+    "functional_distance_ratio": 0.85,
+}
+
+
+def make_settings(**groups: Any) -> Settings:
+    return Settings(
+        **{
+            "lattice": {"dimensions": (4, 4, 4), **THREE_TIERS},
+            "model": {"state_size": 6, "steps": 2},
+            "embedding": {"teacher_width": 20, "hidden_size": 8},
+            **groups,
+        }
+    )
+
+
+def randomized(settings: Settings) -> CellNet:
+    model = CellNet(settings)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(9)
+        for parameter in model.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+    return model
+
+
+def test_forward_gives_all_its_parts() -> None:
+    model = randomized(make_settings())
+    found = model(torch.randn(3, 20), keep_trace=True)
+    assert found.embeddings.shape == (3, 20)
+    assert found.surface_in.shape == (3, 4, 4)
+    assert found.surface_out.shape == (3, 4, 4, 6)
+    assert found.lattice.final.shape == (3, 64, 6)
+    assert len(found.lattice.trace) == 2
+    torch.testing.assert_close(found.embeddings, model.codec.decode(model.extractor(found.lattice.final)))
+    assert model.interior.tolist() == [21, 22, 25, 26, 37, 38, 41, 42]
+
+
+def test_an_untrained_student_is_pca_of_its_width() -> None:
+    generator = np.random.default_rng(0)
+    y = (generator.standard_normal((200, 20)) @ generator.standard_normal((20, 20)) + 1.0).astype(
+        np.float32
+    )
+    model = CellNet(make_settings()).eval()
+    model.start_from(fit_pca(y))
+    centered = y.astype(np.float64) - y.mean(axis=0, dtype=np.float64)
+    u, s, vt = np.linalg.svd(centered, full_matrices=False)
+    expected = (u[:, :16] * s[:16]) @ vt[:16] + y.mean(axis=0, dtype=np.float64)
+    with torch.no_grad():
+        np.testing.assert_allclose(model(torch.from_numpy(y)).embeddings.numpy(), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["linear", "autoencoder", "attention", "hierarchical"])
+def test_the_seed_decides_the_weights(kind: str) -> None:
+    def weights(seed: int) -> dict[str, torch.Tensor]:
+        torch.manual_seed(torch.seed())  # What was drawn before must not matter.
+        embedding = {"teacher_width": 20, "hidden_size": 8, "type": kind}
+        return CellNet(make_settings(init={"seed": seed}, embedding=embedding)).state_dict()
+
+    one, same, other = weights(1), weights(1), weights(2)
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("method", ["xavier", "kaiming", "orthogonal"])
+def test_init_method_and_gain(method: str) -> None:
+    one, two = (CellNet(make_settings(init={"init_method": method, "gain": gain})) for gain in (1.0, 2.0))
+    small, large = (model.lattice.functional.attention.query.weight.detach() for model in (one, two))
+    torch.testing.assert_close(large, 2.0 * small)
+    if method == "orthogonal":
+        torch.testing.assert_close(small @ small.T, torch.eye(6), rtol=1e-4, atol=1e-5)
+
+
+def test_construction_and_forward_leave_the_global_random_state_alone() -> None:
+    torch.manual_seed(4)
+    before = torch.get_rng_state()
+    model = randomized(make_settings())
+    embeddings = torch.ones(2, 20)
+    results = []
+    for seed in (4, 5):
+        torch.manual_seed(seed)
+        results.append(model(embeddings).embeddings)
+    assert torch.equal(results[0], results[1])
+    torch.manual_seed(4)
+    model(embeddings)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("kind", ["linear", "autoencoder", "attention", "hierarchical"])
+@pytest.mark.parametrize("extraction", ["surface_mean", "volume_projection"])
+def test_saved_and_loaded_bit_for_bit(tmp_path: Path, kind: str, extraction: str) -> None:
+    embedding = {"teacher_width": 20, "hidden_size": 8, "type": kind, "extraction_strategy": extraction}
+    model = randomized(make_settings(embedding=embedding)).eval()
+    model.set_temperature(0.7)
+    model.set_lattice(model.settings.lattice.replace(adaptive_radius_ratio=0.3))
+    model.save_pretrained(tmp_path / "a")
+    loaded = CellNet.from_pretrained(tmp_path / "a").eval()
+    assert loaded.settings == model.settings
+    assert loaded.settings.gate.temperature == 0.7
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, loaded.state_dict()[name])
+    embeddings = torch.randn(3, 20)
+    with torch.no_grad():
+        assert torch.equal(model(embeddings).embeddings, loaded(embeddings).embeddings)
+
+
+def test_damaged_and_missing_files_are_checkpoint_errors(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    with pytest.raises(CheckpointError, match="give a folder that save_pretrained wrote"):
+        CellNet.from_pretrained(folder)
+    model = CellNet(make_settings())
+    model.save_pretrained(folder)
+    weights, text = (folder / MODEL_FILE).read_bytes(), (folder / SETTINGS_FILE).read_bytes()
+    for damaged in (b"", weights[:5], weights[: len(weights) // 2], b"\xff" * 64, weights + b"x"):
+        (folder / MODEL_FILE).write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=r"model\.safetensors does not fit"):
+            CellNet.from_pretrained(folder)
+    tensors = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    name = "lattice.gate.score.0.weight"
+    for changed in (
+        {key: value for key, value in tensors.items() if key != name},
+        {**tensors, "extra": torch.zeros(1)},
+        {**tensors, name: torch.zeros(2, 2)},
+    ):
+        save_file(changed, folder / MODEL_FILE)
+        with pytest.raises(CheckpointError, match=r"model\.safetensors does not fit"):
+            CellNet.from_pretrained(folder)
+    save_file(load_file(folder / MODEL_FILE), folder / MODEL_FILE)
+    (folder / MODEL_FILE).write_bytes(weights)
+    for broken in (b"[lattice", b"\xff\xfe", b"[lattice]\ndimensions = [1, 1, 1]", b"[nothing]\nx = 1"):
+        (folder / SETTINGS_FILE).write_bytes(broken)
+        with pytest.raises(CheckpointError, match=r"settings\.toml holds no settings"):
+            CellNet.from_pretrained(folder)
+    (folder / SETTINGS_FILE).write_bytes(text.replace(b"state_size = 6", b"state_size = 8"))
+    with pytest.raises(CheckpointError, match=r"model\.safetensors does not fit"):
+        CellNet.from_pretrained(folder)
+    (folder / SETTINGS_FILE).unlink()
+    with pytest.raises(CheckpointError, match=r"holds no settings\.toml"):
+        CellNet.from_pretrained(folder)
+
+
+def test_live_changes_touch_no_parameter() -> None:
+    model = randomized(make_settings()).eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    embeddings = torch.randn(3, 20)
+    with torch.no_grad():
+        first = model(embeddings).embeddings
+        model.set_temperature(0.2)
+        second = model(embeddings).embeddings
+        model.set_temperature(1.0)
+        model.set_lattice(model.settings.lattice.replace(adaptive_radius_ratio=0.3))
+        third = model(embeddings).embeddings
+    assert not torch.equal(first, second)
+    assert not torch.equal(first, third)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_parameter_counts_cover_every_parameter() -> None:
+    model = CellNet(make_settings())
+    counts = model.parameter_counts()
+    assert sum(counts.values()) == sum(p.numel() for p in model.parameters())
+    assert counts["mapper"] == 6 + 56 * 6 + 8 * 6
+    assert counts["codec"] == 2 * 20 * 16 + 16 + 20 + 16 * 5 * 20

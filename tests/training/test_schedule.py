@@ -1,0 +1,47 @@
+"""The learning rate: linear warm-up, half a cosine, and the floor at the end."""
+
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cellnet.settings import TrainingSettings
+from cellnet.training.schedule import learning_rate
+
+
+def test_values_by_hand() -> None:
+    settings = TrainingSettings(
+        max_steps=100, warmup_steps=10, learning_rate=0.5, min_learning_rate_ratio=0.1
+    )
+    assert learning_rate(0, settings) == pytest.approx(0.05)
+    assert learning_rate(4, settings) == pytest.approx(0.25)
+    assert learning_rate(9, settings) == pytest.approx(0.5)
+    assert learning_rate(10, settings) == pytest.approx(0.5)
+    assert learning_rate(55, settings) == pytest.approx(0.5 * (0.1 + 0.9 * 0.5))
+    assert learning_rate(40, settings) == pytest.approx(0.5 * (0.1 + 0.9 * (1 + math.cos(math.pi / 3)) / 2))
+    assert learning_rate(100, settings) == pytest.approx(0.05)
+    assert learning_rate(1000, settings) == pytest.approx(0.05)
+
+
+def test_warm_up_takes_at_most_half_of_a_short_training() -> None:
+    settings = TrainingSettings(max_steps=10, warmup_steps=100, learning_rate=1.0)
+    assert [learning_rate(step, settings) for step in range(5)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+
+
+@given(
+    max_steps=st.integers(1, 500),
+    warmup=st.integers(0, 300),
+    low=st.floats(0.0, 1.0),
+)
+def test_rates_rise_then_fall_and_stay_within_bounds(max_steps: int, warmup: int, low: float) -> None:
+    settings = TrainingSettings(
+        max_steps=max_steps, warmup_steps=warmup, learning_rate=0.3, min_learning_rate_ratio=low
+    )
+    rates = [learning_rate(step, settings) for step in range(max_steps + 1)]
+    peak = rates.index(max(rates))
+    assert all(0.0 <= rate <= 0.3 + 1e-12 for rate in rates)
+    assert all(a <= b + 1e-12 for a, b in pairwise(rates[: peak + 1]))
+    assert all(a + 1e-12 >= b for a, b in pairwise(rates[peak:]))
+    assert rates[0] > 0.0 or low == 0.0
