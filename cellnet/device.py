@@ -30,12 +30,12 @@ def open_device(settings: Settings) -> torch.device:
             )
     if settings.device.threads:
         torch.set_num_threads(settings.device.threads)
-    if settings.init.reproducible:
-        if device.type == "cuda" and os.environ.get("CUBLAS_WORKSPACE_CONFIG") not in (":4096:8", ":16:8"):
-            raise DeviceError(
-                "init.reproducible on CUDA needs the environment variable CUBLAS_WORKSPACE_CONFIG=:4096:8"
-            )
-        torch.use_deterministic_algorithms(True)
+    fixed_workspace = os.environ.get("CUBLAS_WORKSPACE_CONFIG") in (":4096:8", ":16:8")
+    if settings.init.reproducible and device.type == "cuda" and not fixed_workspace:
+        raise DeviceError(
+            "init.reproducible on CUDA needs the environment variable CUBLAS_WORKSPACE_CONFIG=:4096:8"
+        )
+    torch.use_deterministic_algorithms(settings.init.reproducible)
     return device
 
 

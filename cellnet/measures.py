@@ -98,9 +98,9 @@ def measure_neighborhoods(
         device: where the work runs.
 
     Returns:
-        knn_overlap_10: mean share of the 10 nearest others among the teacher's that are among the 10 nearest
-        others among the student's; and recall_1: share of reconstructions to which no other teacher
-        embedding is nearer than their own.
+        knn_overlap_10: mean share of the 10 nearest others among the teacher's that are among the 10
+        nearest others among the student's; and recall_1: share of reconstructions to which no other
+        teacher embedding is nearer than their own.
     """
     count = len(teacher)
     everything = slice(0, count)

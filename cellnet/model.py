@@ -23,6 +23,10 @@ from cellnet.surface import EmbeddingToLatticeMapper, LatticeToEmbeddingExtracto
 
 MODEL_FILE = "model.safetensors"
 SETTINGS_FILE = "settings.toml"
+DESCRIPTION_FILE = "config.json"
+FORMAT = "cellnet-model"
+VERSION = 1
+MAX_DESCRIPTION_BYTES = 65_536
 
 
 @dataclass(frozen=True)
@@ -123,8 +127,8 @@ class CellNet(nn.Module):
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         save_file(tensors, target / MODEL_FILE)
         save_toml(self.settings, target / SETTINGS_FILE)
-        description = {"format": "cellnet-model", "version": 1, "parameters": self.parameter_counts()}
-        (target / "config.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        description = {"format": FORMAT, "version": VERSION, "parameters": self.parameter_counts()}
+        (target / DESCRIPTION_FILE).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def from_pretrained(cls, folder: Path | str, device: torch.device | str = "cpu") -> CellNet:
@@ -134,9 +138,10 @@ class CellNet(nn.Module):
             CheckpointError: if files are missing, damaged or do not fit each other.
         """
         source = Path(folder)
-        for name in (MODEL_FILE, SETTINGS_FILE):
+        for name in (MODEL_FILE, SETTINGS_FILE, DESCRIPTION_FILE):
             if not (source / name).is_file():
                 raise CheckpointError(f"{source} holds no {name}; give a folder that save_pretrained wrote")
+        _check_description(source / DESCRIPTION_FILE)
         try:
             model = cls(load_toml(source / SETTINGS_FILE))
         except SettingsError as error:
@@ -146,3 +151,22 @@ class CellNet(nn.Module):
         except (SafetensorError, RuntimeError) as error:
             raise CheckpointError(f"{source / MODEL_FILE} does not fit its settings: {error}") from None
         return model.to(device)
+
+
+def _check_description(path: Path) -> None:
+    """Refuse what is no model of this format, or of a newer version of it."""
+    if path.stat().st_size > MAX_DESCRIPTION_BYTES:
+        raise CheckpointError(f"{path} is too large to describe a model")
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} does not describe a {FORMAT}; give a folder that save_pretrained wrote"
+        )
+    if description.get("version") != VERSION:
+        raise CheckpointError(
+            f"{path} is of version {description.get('version')!r}, but this cellnet reads {VERSION}: "
+            "update cellnet"
+        )

@@ -1,5 +1,8 @@
-"""Shapes are checked while the tests run: jaxtyping and beartype wrap the core as it is imported."""
+"""Shapes are checked while the tests run, and in CI a test that was skipped is a failure."""
 
+import os
+
+import pytest
 import torch
 from jaxtyping import install_import_hook
 
@@ -9,3 +12,20 @@ install_import_hook([f"cellnet.{name}" for name in _ANNOTATED], "beartype.bearty
 
 # The tensors of the tests are small: more threads would only wait for each other.
 torch.set_num_threads(1)
+
+_skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped:
+        _skipped.append(report.nodeid)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.skipped:
+        _skipped.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _skipped and os.environ.get("CELLNET_SKIP_IS_FAILURE"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

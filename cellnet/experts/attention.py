@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from cellnet.lattice.chunker import AdaptiveChunker
 from cellnet.lattice.connections import AttentionBlocks, TierConnections
@@ -34,37 +35,49 @@ class NeighborAttention(nn.Module):
         """Return the context (N, B, C) that each of the states (N, B, C) gathers from its neighbors."""
         if connections.is_empty:
             return torch.zeros_like(own)
-        cells, batch, width = own.shape
+        cells, batch, _ = own.shape
+        queries = self.query(own).flatten(1)
+        keys_and_values = self.key_and_value(own).flatten(1)
         blocks = connections.blocks
-        queries = self.query(own)[blocks.queries]
-        both = self.key_and_value(own)
-        gathered = gather_rows(both.reshape(cells, -1), blocks.keys.flatten(), blocks.copies)
-        keys, values = gathered.view(*blocks.keys.shape, batch, 2 * width).split(width, dim=-1)
-        block_bytes = 2 * keys[0].numel() * keys.element_size()
-        at_once = chunker.blocks_at_once(block_bytes)
-        parts = [
-            self._attend(
-                queries[i : i + at_once], keys[i : i + at_once], values[i : i + at_once], blocks, i
-            )
-            for i in range(0, len(blocks.keys), at_once)
-        ]
-        answer = torch.cat(parts).reshape(-1, batch, width)[:cells]
-        context: Tensor = self.output(answer * blocks.has_neighbors)
+        row_bytes = keys_and_values.shape[1] * keys_and_values.element_size()
+        parts = connections.parts(chunker.blocks_at_once(blocks.keys.shape[1] * row_bytes))
+        if len(parts) == 1:
+            answer = self._attend(queries, keys_and_values, parts[0], batch)
+        else:
+            # What does not fit at once is gathered again in the backward pass, one part at a time.
+            answers = [
+                checkpoint(
+                    self._attend,
+                    queries,
+                    keys_and_values,
+                    part,
+                    batch,
+                    use_reentrant=False,
+                    preserve_rng_state=False,
+                )
+                for part in parts
+            ]
+            answer = torch.cat(answers)
+        context: Tensor = self.output(answer[:cells] * blocks.has_neighbors)
         return context
 
     def _attend(
-        self, queries: Tensor, keys: Tensor, values: Tensor, blocks: AttentionBlocks, first: int
+        self, queries: Tensor, keys_and_values: Tensor, blocks: AttentionBlocks, batch: int
     ) -> Tensor:
-        """Attend within blocks: (G, Q, B, C) over (G, K, B, C) twice, giving (G, Q, B, C)."""
-        groups, places, batch, width = queries.shape
-        mask = blocks.mask[first : first + groups]
+        """Attend within blocks: rows (N, B*C) over rows (N, B*2C), giving (G*Q, B, C)."""
+        groups, places = blocks.queries.shape
+        gathered = gather_rows(keys_and_values, blocks.keys.flatten(), blocks.copies)
+        keys, values = gathered.view(*blocks.keys.shape, batch, -1).chunk(2, dim=-1)
 
         def split_heads(x: Tensor) -> Tensor:
             x = x.unflatten(-1, (self.heads, -1))
             return x.permute(0, 2, 3, 1, 4).reshape(groups, batch * self.heads, x.shape[1], -1)
 
         answer = F.scaled_dot_product_attention(
-            split_heads(queries), split_heads(keys), split_heads(values), attn_mask=mask
+            split_heads(queries[blocks.queries].unflatten(-1, (batch, -1))),
+            split_heads(keys),
+            split_heads(values),
+            attn_mask=blocks.mask,
         )
         answer = answer.view(groups, batch, self.heads, places, -1).permute(0, 3, 1, 2, 4)
-        return answer.reshape(groups, places, batch, width)
+        return answer.reshape(groups * places, batch, -1)

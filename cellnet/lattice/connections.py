@@ -43,6 +43,20 @@ class AttentionBlocks:
     copies: CellLists
     has_neighbors: Tensor
 
+    def part(self, first: int, count: int) -> AttentionBlocks:
+        """Return ``count`` blocks from block ``first`` on, with places counted from there."""
+        width = self.keys.shape[1]
+        low, high = first * width, (first + count) * width
+        cell = torch.repeat_interleave(self.copies.lengths)
+        inside = (self.copies.rows >= low) & (self.copies.rows < high)
+        copies = CellLists.from_pairs(
+            cell[inside], self.copies.rows[inside] - low, len(self.copies.lengths)
+        )
+        chosen = slice(first, first + count)
+        return AttentionBlocks(
+            self.queries[chosen], self.keys[chosen], self.mask[chosen], copies, self.has_neighbors
+        )
+
 
 class _NeighborSum(torch.autograd.Function):
     """Sum over neighbors. Being a neighbor is mutual, so the backward pass is the same sum."""
@@ -64,8 +78,9 @@ class TierConnections:
         self.lists = lists
         self.block_cells = block_cells
         self.counts = lists.lengths
-        self.inverse_counts = 1.0 / self.counts.clamp_min(1).double()
+        self.inverse_counts = 1.0 / self.counts.clamp_min(1).double().double()
         self._blocks: AttentionBlocks | None = None
+        self._parts: dict[int, list[AttentionBlocks]] = {}
 
     @property
     def is_empty(self) -> bool:
@@ -95,6 +110,17 @@ class TierConnections:
         mask = blocks.mask.squeeze(1).to(rows.dtype)
         answer = torch.bmm(mask, rows[blocks.keys]).flatten(0, 1)[: len(rows)]
         return answer * blocks.has_neighbors.squeeze(-1)
+
+    def parts(self, blocks_at_once: int) -> list[AttentionBlocks]:
+        """Return the blocks in parts of at most ``blocks_at_once``, made on first use."""
+        if blocks_at_once not in self._parts:
+            blocks, count = self.blocks, len(self.blocks.keys)
+            self._parts[blocks_at_once] = (
+                [blocks]
+                if blocks_at_once >= count
+                else [blocks.part(first, blocks_at_once) for first in range(0, count, blocks_at_once)]
+            )
+        return self._parts[blocks_at_once]
 
     @property
     def blocks(self) -> AttentionBlocks:
@@ -173,7 +199,7 @@ class ConnectionIndex:
             self.tiers[tier] = TierConnections(lists, min(block_cells, cells))
         total = sum(connections.counts for connections in self.tiers.values())
         assert isinstance(total, Tensor)
-        self.inverse_total_counts = 1.0 / total.clamp_min(1).double()
+        self.inverse_total_counts = 1.0 / total.clamp_min(1).double().double()
 
     def neighbors_of(self, cell: int) -> dict[Tier, Tensor]:
         """Return the linear indices of one cell's neighbors, by tier, sorted."""

@@ -131,7 +131,7 @@ class Lattice3D(nn.Module):
             before = current
             if self.settings.memory.activation_checkpointing and torch.is_grad_enabled():
                 current, gate, proposals = checkpoint(
-                    self._step, before, index, silenced, use_reentrant=False
+                    self._step, before, index, silenced, use_reentrant=False, preserve_rng_state=False
                 )
             else:
                 current, gate, proposals = self._step(before, index, silenced)

@@ -14,7 +14,7 @@ from cellnet.errors import SettingsError
 from cellnet.settings.base import SettingsGroup, shown
 from cellnet.settings.groups import Settings
 
-MAX_TOML_BYTES = 1_000_000
+MAX_TOML_BYTES = 65_536
 
 
 def to_toml(settings: Settings) -> str:

@@ -72,7 +72,7 @@ class ChangeEvent:
 
 @dataclass(frozen=True)
 class CheckpointEvent:
-    """A checkpoint was written."""
+    """A checkpoint was written; ``best`` says that this step has the best validation so far."""
 
     step: int
     folder: Path

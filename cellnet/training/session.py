@@ -6,13 +6,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from cellnet.checkpoints import remove_stale
 from cellnet.device import describe_device
 from cellnet.errors import RunError
 from cellnet.measures import ReconstructionMeasures
-from cellnet.runs import RunRecord, RunStore
+from cellnet.runs import RunRecord, RunState, RunStore
 from cellnet.runs.metrics import MetricRow
 from cellnet.settings import Settings, with_changes
 from cellnet.training.data import TrainingData
@@ -173,7 +173,8 @@ class TrainingSession:
                 self.store.prune_checkpoints(self.run_id, self.trainer.settings.training.keep_checkpoints)
             case StateEvent():
                 self._flush()
-                self.store.set_state(self.run_id, event.state.value, step=event.step, error=event.error)
+                state = cast(RunState, event.state.value)
+                self.store.set_state(self.run_id, state, step=event.step, error=event.error)
         if time.monotonic() - self._written > _SECONDS_BETWEEN_WRITES:
             self._flush()
 

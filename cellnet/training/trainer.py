@@ -55,6 +55,7 @@ class _Progress:
 
     step: int = 0
     best_validation: float = float("inf")
+    best_step: int | None = None
     validations_without_improvement: int = 0
     changes: list[dict[str, Any]] = field(default_factory=list)
 
@@ -283,6 +284,7 @@ class EmbeddingTrainer:
         improved = total < self._progress.best_validation
         if improved:
             self._progress.best_validation = total
+            self._progress.best_step = self._progress.step
             self._progress.validations_without_improvement = 0
         else:
             self._progress.validations_without_improvement += 1
@@ -324,6 +326,7 @@ class EmbeddingTrainer:
         state = {
             "step": progress.step,
             "best_validation": best if math.isfinite(best := progress.best_validation) else None,
+            "best_step": progress.best_step,
             "validations_without_improvement": progress.validations_without_improvement,
             "changes": progress.changes,
             "order": self.order.state(),
@@ -332,7 +335,7 @@ class EmbeddingTrainer:
         }
         tensors = {"model": self.model.state_dict(), "optimizer": optimizer, "random": random}
         save_checkpoint(folder, tensors, state, self.settings)
-        best = progress.validations_without_improvement == 0
+        best = progress.best_step == progress.step
         self._tell(CheckpointEvent(progress.step, folder, best))
         return folder
 
@@ -377,6 +380,7 @@ class EmbeddingTrainer:
             self._progress = _Progress(
                 step=state["step"],
                 best_validation=float("inf") if best is None else best,
+                best_step=state["best_step"],
                 validations_without_improvement=state["validations_without_improvement"],
                 changes=list(state["changes"]),
             )

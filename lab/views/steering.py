@@ -51,12 +51,11 @@ def steering(service: TrainingService) -> None:
     wanted, problems = checked(snapshot.settings, values)
     show_problems(problems, places)
     with tiers:
-        tier_table(snapshot.settings)
+        tier_table(wanted)
     changes = {name: value for name, value in values.items() if value != get_value(snapshot.settings, name)}
     if changes and not problems:
         st.session_state[_SEEN] = wanted
         order(lambda: service.apply(changes))
-        st.rerun(scope="fragment")
 
 
 def tier_table(settings: Settings) -> None:

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Cli
+from cli_runner import Cli
 
 import cellnet
 from cellnet.cli.output import table, to_json

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Cli
+from cli_runner import Cli
 
 from cellnet.losses import LOSS_NAMES
 from cellnet.model import CellNet
@@ -39,7 +39,7 @@ def test_validations_are_told_on_stderr(cli: Cli) -> None:
     )
     assert code == 0
     assert "step 2: validation loss" in err
-    assert "60 rows" in err
+    assert "80 rows" in err
     assert "explained variance" in out
 
 

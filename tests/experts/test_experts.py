@@ -190,3 +190,23 @@ def test_wrong_shapes_are_refused_while_tests_run() -> None:
     local, _, _ = experts()
     with pytest.raises(TypeCheckError):
         local(torch.randn(60, 3, 6), torch.randn(60, 2, 6))
+
+
+def test_attention_in_parts_is_the_same_with_the_same_gradient() -> None:
+    attention = NeighborAttention(64, heads=2)
+    tier = functional_tier(4)
+    torch.manual_seed(0)
+    own = torch.randn(60, 40, 64)
+    direction = torch.randn_like(own)
+    results = []
+    for megabytes in (100, 1):
+        states = own.clone().requires_grad_(True)
+        attention.zero_grad()
+        answer = attention(states, tier, chunker(megabytes))
+        (answer * direction).sum().backward()
+        gradients = [states.grad, *(parameter.grad for parameter in attention.parameters())]
+        results.append([answer.detach(), *(gradient.clone() for gradient in gradients)])
+    assert len(tier.parts(100)) == 1
+    assert len(tier.parts(2)) == 8
+    for whole, parts in zip(*results, strict=True):
+        torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-4)
