@@ -64,7 +64,7 @@ def field_label(name: str) -> str:
     """Label and unit of ``group.key``."""
     field = FIELDS[name]
     unit = _unit(field)
-    return f"{field.title} ({unit})" if unit else str(field.title)
+    return f"{field.title} ({unit})" if unit and unit != str(field.title).lower() else str(field.title)
 
 
 def field_help(name: str) -> str:

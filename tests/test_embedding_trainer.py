@@ -75,6 +75,7 @@ def make_settings(**changes: Any) -> Settings:
             "min_learning_rate_ratio": 0.02,
             "warmup_steps": 2,
             "weight_decay": 0.01,
+            "linear_path_warmup": 0.0,
             "clip_norm": 1.0,
             "precision": "float32",
             "validate_every": 100,

@@ -13,8 +13,9 @@ from cellnet.experts import LocalExpert
 from cellnet.lattice.dynamics import Lattice3D, LatticeOutput
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.model import CellNet
+from cellnet.proof.exactness import prove_reference
 from cellnet.proof.geometry import dense_masks, displacements, small_enough, spread
-from cellnet.proof.locality import prove_reference
+from cellnet.proof.locality import prove_tiers
 from cellnet.proof.subject import draw_last_layers, make_subject
 from cellnet.settings import Settings, preset, with_changes
 from cellnet.training import EmbeddingTrainer
@@ -145,10 +146,18 @@ def test_a_wrong_neighbor_is_found() -> None:
 
 
 def test_a_neighbor_beyond_reach_is_found() -> None:
-    model = CellNet(tiny())
+    model = CellNet(tiny({"model.steps": 1}))
     index = model.lattice.connections(torch.device("cpu"))
-    index.tiers["local"].lists.rows[0] = index.rank[124]  # the first corner sees the last one
-    assert {"reach", "reference"} <= failed(prove(model, embeddings(model.settings)))
+    index.tiers["local"].lists.rows[-1] = index.rank[0]  # the last corner sees the first one
+    assert {"reach", "tiers", "reference"} <= failed(prove(model, embeddings(model.settings)))
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_wrong_neighbor_anywhere_is_found_without_the_reference(tier: Tier) -> None:
+    model = CellNet(tiny())
+    rows = model.lattice.connections(torch.device("cpu")).tiers[tier].lists.rows
+    rows[0] = (int(rows[0]) + 60) % 125
+    assert prove_tiers(make_subject(model, embeddings(model.settings))).passed is False
 
 
 class Whispering(nn.Module):

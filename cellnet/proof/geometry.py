@@ -45,22 +45,26 @@ def _by_tier(distance: Tensor, settings: Settings) -> dict[Tier, Tensor]:
     }
 
 
-def spread(cells: Tensor, moves: Tensor, settings: Settings) -> Tensor:
-    """Return the given cells, (B, N) boolean, and all that see one of them through the moves (K, 3)."""
+def shifted_sum(values: Tensor, moves: Tensor, settings: Settings) -> Tensor:
+    """Sum values (B, N) over each cell's neighbors, which are all cells at the displacements (K, 3)."""
     dimensions = settings.lattice.dimensions
-    grid = cells.unflatten(1, dimensions)
-    result = grid.clone()
+    grid = values.unflatten(1, dimensions)
+    total = torch.zeros_like(grid)
     for move in moves.tolist():
         if settings.lattice.boundary == "toroidal":
-            result |= grid.roll(move, dims=(1, 2, 3))
-        else:
-            source, target = grid, result
-            for axis, (step, length) in enumerate(zip(move, dimensions, strict=True), start=1):
-                source = source.narrow(axis, max(0, -step), length - abs(step))
-                target = target.narrow(axis, max(0, step), length - abs(step))
-            target |= source
-    flat: Tensor = result.flatten(1)
-    return flat
+            total += grid.roll(move, dims=(1, 2, 3))
+            continue
+        source, target = grid, total
+        for axis, (step, length) in enumerate(zip(move, dimensions, strict=True), start=1):
+            source = source.narrow(axis, max(0, -step), length - abs(step))
+            target = target.narrow(axis, max(0, step), length - abs(step))
+        target += source
+    return total.flatten(1)
+
+
+def spread(cells: Tensor, moves: Tensor, settings: Settings) -> Tensor:
+    """Return the given cells, (B, N) boolean, and all that see one of them at a displacement (K, 3)."""
+    return cells | (shifted_sum(cells.double(), moves, settings) > 0)
 
 
 def small_enough(settings: Settings) -> Settings:

@@ -11,7 +11,6 @@ from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.losses import LossInput, loss_weights, make_losses, total_loss
 from cellnet.model import CellNet
 from cellnet.proof.geometry import displacements
-from cellnet.proof.locality import adaptive_remark
 from cellnet.proof.subject import SEED, Proof, Subject
 
 _TRAINING_STEPS = 5
@@ -117,7 +116,7 @@ def prove_samples(subject: Subject) -> Proof:
         passed,
         f"numbers that differ when the other samples are exchanged: {mixed}; relative difference when "
         f"samples change places: {moved:.0e}; largest gradient between two samples: {leaked:.2g}"
-        + adaptive_remark(subject, passed),
+        + subject.adaptive_remark(passed),
     )
 
 

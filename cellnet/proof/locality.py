@@ -1,66 +1,15 @@
-"""Proofs of who is called and what reaches whom."""
+"""Proofs of what reaches whom."""
 
 from __future__ import annotations
 
-import copy
-from collections import defaultdict
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from cellnet.lattice.geometry import TIERS
-from cellnet.proof.geometry import dense_masks, displacements, spread
-from cellnet.proof.reference import DenseLattice
-from cellnet.proof.subject import SEED, Proof, Subject, draw_last_layers
-
-_TOLERANCE = 1e-10
-_ADAPTIVE_TOLERANCE = 1e-3
-_ADAPTIVE_REMARK = (
-    "; the adaptive integrator dopri5 chooses its steps over the whole batch, which ties all cells and "
-    "samples together: use euler, midpoint or rk4"
-)
-
-
-def is_adaptive(subject: Subject) -> bool:
-    """Whether an expert integrates with adaptive steps."""
-    settings = subject.settings
-    return "dopri5" in (settings.functional.ode_method, settings.distant.ode_method)
-
-
-def adaptive_remark(subject: Subject, passed: bool) -> str:
-    """Say why a proof fails with adaptive steps."""
-    return _ADAPTIVE_REMARK if is_adaptive(subject) and not passed else ""
-
-
-@torch.no_grad()
-def prove_called(subject: Subject) -> Proof:
-    """Each expert and the gate run once per step, on all cells and all samples, empty tier or not."""
-    model, settings = subject.model, subject.settings
-    shapes: defaultdict[str, list[tuple[int, ...]]] = defaultdict(list)
-    hooks = []
-    for name in (*TIERS, "gate"):
-        part: nn.Module = getattr(model.lattice, name)
-
-        def note(_: nn.Module, __: object, answer: Tensor, name: str = name) -> None:
-            shapes[name].append(tuple(answer.shape))
-
-        hooks.append(part.register_forward_hook(note))
-    batch = subject.embeddings[:2]
-    model(batch)
-    for hook in hooks:
-        hook.remove()
-    cells, steps = settings.lattice.cell_count, settings.model.steps
-    passed = True
-    counts = []
-    for name in (*TIERS, "gate"):
-        width = 3 if name == "gate" else settings.model.state_size
-        passed &= shapes[name] == [(cells, len(batch), width)] * steps
-        counts.append(f"{name} {len(shapes[name])}")
-    return Proof(
-        "called",
-        passed,
-        f"calls in {steps} steps: {', '.join(counts)}; each for {cells} cells x {len(batch)} samples",
-    )
+from cellnet.lattice.dynamics import Lattice3D
+from cellnet.lattice.geometry import TIERS, Tier
+from cellnet.proof.geometry import displacements, shifted_sum, spread
+from cellnet.proof.subject import EXACT, SEED, Proof, Subject
+from cellnet.settings import Settings
 
 
 def _starts(subject: Subject) -> tuple[Tensor, Tensor]:
@@ -114,7 +63,7 @@ def prove_reach(subject: Subject) -> Proof:
         f"after {len(before)} steps a change at a corner, a face, the center is in {_list(final)} cells of "
         f"{_list(expected)} within reach; beyond reach: {beyond}; step by step, wrong cells: {missed}"
         + subject.remark
-        + adaptive_remark(subject, passed),
+        + subject.adaptive_remark(passed),
     )
 
 
@@ -135,45 +84,36 @@ def prove_tiers(subject: Subject) -> Proof:
         counts.append(f"{tier} {_list((changed.sum(dim=1) - 1).tolist())}")
     everyone = spread(start, torch.cat(list(tiers.values())), settings)
     wrong["gate"] = int((_differs(before.gate, after.gate) ^ everyone).sum())
-    passed = not any(wrong.values())
+    error = _index_error(lattice, tiers, settings)
+    passed = not any(wrong.values()) and error <= EXACT
     errors = "".join(f"; {name}: {count} wrong cells" for name, count in wrong.items() if count)
     return Proof(
         "tiers",
         passed,
         f"neighbors that answer a change at a corner, a face, the center: {', '.join(counts)}"
         + (errors or "; exactly those of each tier, and for the gate those of all")
+        + f"; sums over the tiers of all cells differ from sums over distances by {error:.0e}"
         + subject.remark
-        + adaptive_remark(subject, passed),
+        + subject.adaptive_remark(passed),
     )
 
 
-@torch.no_grad()
-def prove_reference(subject: Subject) -> Proof:
-    """Every step equals the dense float64 reference."""
-    lattice = copy.deepcopy(subject.small.lattice)
-    if subject.fresh:
-        draw_last_layers(lattice)
-    settings = lattice.settings
+def _index_error(lattice: Lattice3D, tiers: dict[Tier, Tensor], settings: Settings) -> float:
+    """Return how far sums over the neighbor lists, and blocks, of all cells are from shifted sums."""
+    index = lattice.connections(torch.device("cpu"))
     generator = torch.Generator().manual_seed(SEED)
-    shape = (2, settings.lattice.cell_count, settings.model.state_size)
-    states = torch.randn(shape, generator=generator, dtype=torch.float64)
-    try:
-        temperature = float(dict(lattice.named_buffers())["gate.temperature"])
-        dense = DenseLattice(lattice.state_dict(), temperature, dense_masks(settings), settings)
-        error, current = 0.0, states
-        for entry in lattice(states, keep_trace=True).trace:
-            change = dense.step(current) - current
-            error = max(error, float((entry.states - current - change).norm() / change.norm()))
-            current = entry.states
-    except KeyError as missing:
-        return Proof("reference", False, f"the lattice has no weight {missing}: an expert was replaced")
-    limit = _ADAPTIVE_TOLERANCE if is_adaptive(subject) else _TOLERANCE
-    return Proof(
-        "reference",
-        error <= limit,
-        f"largest relative difference of a step's change from a dense float64 reference: {error:.1e} "
-        f"(limit {limit:.0e})" + subject.remark + subject.small_remark,
-    )
+    values = torch.randn(settings.lattice.cell_count, generator=generator, dtype=torch.float64)
+    rows = values[index.order].unsqueeze(1)
+    error = 0.0
+    for tier, moves in tiers.items():
+        connections = index.tiers[tier]
+        expected = shifted_sum(values.unsqueeze(0), moves, settings)[0]
+        sums = [connections.sum(rows.unsqueeze(1)).flatten()]
+        if tier == "functional" and not connections.is_empty:
+            sums.append(connections.sum_by_blocks(rows).flatten())
+        for found in sums:
+            error = max(error, float((found[index.rank] - expected).abs().max()))
+    return error
 
 
 def _list(values: list[int]) -> str:

@@ -6,8 +6,9 @@ from torch import Tensor
 
 from cellnet.errors import DataError
 from cellnet.model import CellNet
+from cellnet.proof.exactness import prove_called, prove_reference
 from cellnet.proof.learning import prove_ablation, prove_gradients, prove_not_identity, prove_samples
-from cellnet.proof.locality import prove_called, prove_reach, prove_reference, prove_tiers
+from cellnet.proof.locality import prove_reach, prove_tiers
 from cellnet.proof.subject import Proof, make_subject
 
 SMALLEST_BATCH = 4

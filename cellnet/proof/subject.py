@@ -16,6 +16,13 @@ from cellnet.proof.geometry import small_enough
 from cellnet.settings import Settings, with_changes
 
 SEED = 0
+EXACT = 1e-10
+"""Largest difference that float64 rounding explains."""
+
+_ADAPTIVE_REMARK = (
+    "; the adaptive integrator dopri5 chooses its steps over the whole batch, which ties all cells and "
+    "samples together: use euler, midpoint or rk4"
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,15 @@ class Subject:
     def settings(self) -> Settings:
         """The settings of the model."""
         return self.model.settings
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether an expert integrates with adaptive steps."""
+        return "dopri5" in (self.settings.functional.ode_method, self.settings.distant.ode_method)
+
+    def adaptive_remark(self, passed: bool) -> str:
+        """Say why a proof that failed had to fail with adaptive steps."""
+        return _ADAPTIVE_REMARK if self.is_adaptive and not passed else ""
 
     @property
     def remark(self) -> str:

@@ -339,6 +339,14 @@ class TrainingSettings(SettingsGroup):
     warmup_steps: int = setting(
         100, label="Warm-up", help="Steps in which the learning rate rises.", unit="steps", ge=0, le=10**7
     )
+    linear_path_warmup: float = setting(
+        0.4,
+        label="Linear path warm-up",
+        help="Share of the training in which the rate of the codec's linear path rises to the full one. "
+        "It starts at the principal components, which a full rate would throw it off at once.",
+        ge=0.0,
+        le=1.0,
+    )
     weight_decay: float = setting(
         0.1,
         label="Weight decay",

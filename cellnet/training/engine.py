@@ -20,26 +20,28 @@ def make_optimizer(model: CellNet, settings: Settings, device: torch.device) -> 
     """Make AdamW (Loshchilov and Hutter 2019).
 
     The matrices of layers decay, except the linear path, which decay would pull away from the principal
-    components it starts from. On CUDA the learning rate is a tensor, so that a captured graph sees its
-    changes.
+    components it starts from; its group carries ``linear_path`` and has a rate of its own. On CUDA rates are
+    tensors, so that a captured graph sees their changes.
     """
-    linear_path = (model.codec.to_surface, model.codec.from_surface)
-    decaying: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
+    linear_path = [model.codec.to_surface, model.codec.from_surface]
+    linear = [parameter for layer in linear_path for parameter in layer.parameters()]
+    decaying, others = [], []
     for module in model.modules():
+        if module in linear_path:
+            continue
         for name, parameter in module.named_parameters(recurse=False):
             is_matrix = isinstance(module, nn.Linear | nn.Conv2d) and name == "weight"
-            (decaying if is_matrix and module not in linear_path else others).append(parameter)
+            (decaying if is_matrix else others).append(parameter)
     rate = settings.training.learning_rate
-    return torch.optim.AdamW(
-        [
-            {"params": decaying, "weight_decay": settings.training.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ],
-        lr=torch.tensor(rate, device=device) if device.type == "cuda" else rate,
-        betas=_BETAS,
-        fused=True,
-    )
+    groups = [
+        {"params": decaying, "weight_decay": settings.training.weight_decay, "linear_path": False},
+        {"params": others, "weight_decay": 0.0, "linear_path": False},
+        {"params": linear, "weight_decay": 0.0, "linear_path": True},
+    ]
+    if device.type == "cuda":
+        for group in groups:
+            group["lr"] = torch.tensor(rate, device=device)
+    return torch.optim.AdamW(groups, lr=rate, betas=_BETAS, fused=True)
 
 
 @dataclass(frozen=True)
@@ -145,12 +147,13 @@ class StepEngine:
                 parameter.grad.zero_() if gradient is None else parameter.grad.copy_(gradient)
         self.monitor.enabled = enabled
 
-    def step(self, batches: list[Tensor], rate: float) -> StepResult:
+    def step(self, batches: list[Tensor], rate: float, linear_path_share: float = 1.0) -> StepResult:
         """Make one optimizer step from the gradients of all ``batches``, each (B, D) on the device.
 
         Args:
             batches: as many as ``training.accumulation_steps``.
             rate: learning rate.
+            linear_path_share: share of it that the codec's linear path gets.
         """
         self.optimizer.zero_grad(set_to_none=not self.uses_graphs)
         run = self._replay if self.uses_graphs else self._forward_backward
@@ -161,13 +164,14 @@ class StepEngine:
         result = StepResult(dict(zip(LOSS_NAMES, losses, strict=True)), total, gradient_norm)
         if result.is_finite:
             with self.monitor.stage("optimizer"):
-                self._set_rate(rate)
+                self._set_rates(rate, linear_path_share)
                 self.optimizer.step()
         return result
 
-    def _set_rate(self, rate: float) -> None:
+    def _set_rates(self, rate: float, linear_path_share: float) -> None:
         for group in self.optimizer.param_groups:
+            group_rate = rate * linear_path_share if group["linear_path"] else rate
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
+                group["lr"].fill_(group_rate)
             else:
-                group["lr"] = rate
+                group["lr"] = group_rate

@@ -19,3 +19,9 @@ def learning_rate(step: int, settings: TrainingSettings) -> float:
     progress = min(1.0, (step - warmup) / max(1, settings.max_steps - warmup))
     low = settings.min_learning_rate_ratio
     return settings.learning_rate * (low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * progress)))
+
+
+def linear_path_share(step: int, settings: TrainingSettings) -> float:
+    """Return the share of the learning rate that the codec's linear path gets in step ``step``."""
+    rising = settings.linear_path_warmup * settings.max_steps
+    return 1.0 if rising == 0 else min(1.0, (step + 1) / rising)

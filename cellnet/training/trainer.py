@@ -41,7 +41,7 @@ from cellnet.training.events import (
     ValidationEvent,
 )
 from cellnet.training.monitor import PerformanceMonitor, memory_megabytes
-from cellnet.training.schedule import learning_rate
+from cellnet.training.schedule import learning_rate, linear_path_share
 
 Listener = Callable[[TrainerEvent], None]
 
@@ -211,7 +211,7 @@ class EmbeddingTrainer:
         rate = learning_rate(self._progress.step, training)
         with self.monitor.stage("data"):
             batches = [self._next_batch() for _ in range(training.accumulation_steps)]
-        result = self.engine.step(batches, rate)
+        result = self.engine.step(batches, rate, linear_path_share(self._progress.step, training))
         stages = self.monitor.collect()
         if not result.is_finite:
             self._set_state(

@@ -68,7 +68,7 @@ def live_cube(service: TrainingService) -> None:
     channel = _channel(frame) if coloring == "channel" else 0
     cube(
         cube_scene(frame, coloring, at, channel, view),
-        key="cube",
+        key=f"cube {view}",  # each view fits the window by itself, and keeps a camera of its own
         seq=frame.number,
         stream=f"{snapshot.run_id}/{coloring}/{channel}/{at}/{view}",
         height=_CUBE_HEIGHT,

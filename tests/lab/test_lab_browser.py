@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from conftest import ROOT, OpenPage, running_server
@@ -88,7 +89,7 @@ def turn_local_ratio_down(page: Page) -> None:
 def download(page: Page, target: Path) -> Path:
     address = page.get_by_role("link", name=re.compile("Download checkpoint")).get_attribute("href")
     assert address is not None
-    answer = page.request.get(address)
+    answer = page.request.get(urljoin(page.url, address))
     assert answer.status == 200
     assert "attachment" in answer.headers["content-disposition"]
     target.write_bytes(answer.body())

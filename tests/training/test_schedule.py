@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellnet.settings import TrainingSettings
-from cellnet.training.schedule import learning_rate
+from cellnet.training.schedule import learning_rate, linear_path_share
 
 
 def test_values_by_hand() -> None:
@@ -45,3 +45,10 @@ def test_rates_rise_then_fall_and_stay_within_bounds(max_steps: int, warmup: int
     assert all(a <= b + 1e-12 for a, b in pairwise(rates[: peak + 1]))
     assert all(a + 1e-12 >= b for a, b in pairwise(rates[peak:]))
     assert rates[0] > 0.0 or low == 0.0
+
+
+def test_the_linear_path_reaches_the_full_rate_after_its_share_of_the_training() -> None:
+    settings = TrainingSettings(max_steps=100, linear_path_warmup=0.4)
+    shares = [linear_path_share(step, settings) for step in (0, 19, 39, 40, 99)]
+    assert shares == pytest.approx([1 / 40, 0.5, 1.0, 1.0, 1.0])
+    assert linear_path_share(0, TrainingSettings(linear_path_warmup=0.0)) == 1.0
