@@ -20,7 +20,7 @@ def make_optimizer(model: CellNet, settings: Settings, device: torch.device) -> 
     """Make AdamW (Loshchilov and Hutter 2019).
 
     The matrices of layers decay, except the linear path, which decay would pull away from the principal
-    components it starts from; its group carries ``linear_path`` and has a rate of its own. On CUDA rates are
+    components it starts from; its group carries ``linear_path`` and has its own rate. On CUDA rates are
     tensors, so that a captured graph sees their changes.
     """
     linear_path = [model.codec.to_surface, model.codec.from_surface]
