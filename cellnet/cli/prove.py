@@ -13,7 +13,7 @@ from cellnet.benchmark import random_data
 from cellnet.cli.main import FAILED
 from cellnet.cli.options import add_model_source, add_settings, changes_from, settings_from
 from cellnet.cli.output import Result
-from cellnet.cli.progress import EmbeddingProgress
+from cellnet.cli.progress import EmbeddingProgress, say
 from cellnet.errors import SettingsError
 from cellnet.loading import load_model
 from cellnet.model import CellNet
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> Result:
         model, embeddings, name = _fresh(settings_from(arguments))
     else:
         model, embeddings, name = _trained(arguments)
-    proofs = prove(model, embeddings)
+    proofs = prove(model, embeddings, progress=lambda proof: say(f"proving: {proof}"))
     passed = all(proof.passed is not False for proof in proofs)
     values = {"model": name, "passed": passed, "proofs": [asdict(proof) for proof in proofs]}
     verdict = "all proofs hold" if passed else "NOT PROVEN"

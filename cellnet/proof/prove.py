@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from cellnet.errors import DataError
@@ -9,23 +11,25 @@ from cellnet.model import CellNet
 from cellnet.proof.exactness import prove_called, prove_reference
 from cellnet.proof.learning import prove_ablation, prove_gradients, prove_not_identity, prove_samples
 from cellnet.proof.locality import prove_reach, prove_tiers
-from cellnet.proof.subject import Proof, make_subject
+from cellnet.proof.subject import Proof, Subject, make_subject
 
 SMALLEST_BATCH = 4
 
-_PROOFS = (
-    prove_called,
-    prove_reach,
-    prove_tiers,
-    prove_reference,
-    prove_gradients,
-    prove_samples,
-    prove_ablation,
-    prove_not_identity,
-)
+_PROOFS: dict[str, Callable[[Subject], Proof]] = {
+    "called": prove_called,
+    "reach": prove_reach,
+    "tiers": prove_tiers,
+    "reference": prove_reference,
+    "gradients": prove_gradients,
+    "samples": prove_samples,
+    "ablation": prove_ablation,
+    "not the identity": prove_not_identity,
+}
 
 
-def prove(model: CellNet, embeddings: Tensor) -> list[Proof]:
+def prove(
+    model: CellNet, embeddings: Tensor, *, progress: Callable[[str], None] | None = None
+) -> list[Proof]:
     """Prove that the lattice of a model, fresh or trained, computes what the design says.
 
     All runs on float64 copies on the CPU; the model is not touched. A fresh model is the identity, so what
@@ -34,6 +38,7 @@ def prove(model: CellNet, embeddings: Tensor) -> list[Proof]:
     Args:
         model: the student.
         embeddings: teacher embeddings, (B, D), B >= 4; for a trained model such as it was trained for.
+        progress: called with the name of each proof before it begins.
 
     Returns:
         One `Proof` each: called, reach, tiers, reference, gradients, samples, ablation, not the identity.
@@ -48,4 +53,9 @@ def prove(model: CellNet, embeddings: Tensor) -> list[Proof]:
             f"give at least {SMALLEST_BATCH} of width {width}"
         )
     subject = make_subject(model, embeddings)
-    return [make_proof(subject) for make_proof in _PROOFS]
+    proofs = []
+    for name, make_proof in _PROOFS.items():
+        if progress is not None:
+            progress(name)
+        proofs.append(make_proof(subject))
+    return proofs

@@ -222,7 +222,7 @@ def test_a_large_cube_sends_its_faces_once_and_then_colors_only(url: str, open_p
         "websocket",
         lambda socket: socket.on("framereceived", lambda frame: sizes.append(len(frame))),
     )
-    page.goto(f"{url}/?edge=37")
+    page.goto(f"{url}/?edge=37&show=cube")
     wait_for_updates(page, CUBE, 3)
     assert distinct_colors(page.locator(f"{CUBE} canvas")) > 100
     first = max(sizes)
