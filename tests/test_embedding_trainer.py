@@ -1,6 +1,7 @@
 """The trainer: forward, training, validation, live control, checkpoints, monitoring, and a golden curve."""
 
 import json
+import logging
 import math
 import threading
 from pathlib import Path
@@ -625,3 +626,23 @@ def test_caches_are_counted() -> None:
         "pool_misses": 1,
         "pool_kept_bytes": 16 * WIDTH * 4,
     }
+
+
+def test_calibration_chooses_a_block_size_and_changes_no_weight() -> None:
+    plain, _ = make_trainer(neighbors__block_cells=0)
+    trainer, _ = make_trainer(neighbors__block_cells=0, chunker__calibrate=True)
+    chunker = trainer.model.lattice.chunker
+    tried = {measurement.block_cells for measurement in chunker.history}
+    assert tried == {32, 64}
+    assert chunker.block_cells in tried
+    before, after = (made.model.state_dict() for made in (plain, trainer))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert plain.model.lattice.chunker.history.maxlen == 100
+    assert not plain.model.lattice.chunker.history
+
+
+def test_the_log_level_is_set() -> None:
+    make_trainer(logging__level="error")
+    assert logging.getLogger("cellnet").level == logging.ERROR
+    make_trainer(logging__level="info")
+    assert logging.getLogger("cellnet").level == logging.INFO

@@ -407,6 +407,11 @@ class AdaptiveChunkerSettings(SettingsGroup):
         ge=8,
         le=8192,
     )
+    calibrate: bool = setting(
+        False,
+        label="Calibrate",
+        help="Time block sizes before training and keep the fastest; only last digits of results change.",
+    )
     preferred_device: Literal["same", "cpu"] = setting(
         "same",
         label="Index device",

@@ -11,6 +11,7 @@ import torch
 
 from cellnet.data import DataReport, load_sentences
 from cellnet.errors import DataError
+from cellnet.logs import set_log_level
 from cellnet.measures import Embeddings
 from cellnet.settings import Settings
 from cellnet.teacher import Teacher, default_cache_dir, embed
@@ -47,6 +48,7 @@ def prepare_data(
     Raises:
         DataError, TeacherError: see `load_sentences` and `Teacher.load`.
     """
+    set_log_level(settings)
     sentences = load_sentences(settings.data)
     teacher = Teacher.load(settings.embedding, torch.device(settings.device.device))
     cache = default_cache_dir(settings.data)

@@ -144,7 +144,8 @@ class TrainingSession:
     def close(self) -> None:
         """Write what is pending and give up the run."""
         self._flush()
-        self.store.update(self.run_id, summary=self.summary())
+        if self.last_step is not None:
+            self.store.update(self.run_id, summary=self.summary())
         self.store.release(self.run_id)
 
     def __enter__(self) -> Self:

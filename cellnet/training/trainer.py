@@ -17,6 +17,7 @@ from cellnet.checkpoints import flatten_optimizer, load_checkpoint, save_checkpo
 from cellnet.device import open_device
 from cellnet.embedding import fit_pca
 from cellnet.errors import CheckpointError, DataError
+from cellnet.logs import set_log_level
 from cellnet.losses import LOSS_NAMES, loss_weights
 from cellnet.measures import (
     Embeddings,
@@ -82,6 +83,7 @@ class EmbeddingTrainer:
         self.data = data
         self.checkpoints = checkpoints
         self.device = open_device(settings)
+        set_log_level(settings)
         self.state = TrainerState.READY
         self.pca = fit_pca(data.train)
         torch.manual_seed(settings.init.seed)
@@ -257,6 +259,22 @@ class EmbeddingTrainer:
         if after.lattice != before.lattice:
             self.model.set_lattice(after.lattice)
             self.engine.forget_graph()
+
+    def _calibrate(self) -> None:
+        """Let the chunker time forward and backward on the first rows; no weight changes."""
+        rows = slice(0, self.settings.training.batch_size)
+        batch = rows_to_tensor(self.data.train, rows, self.device)
+        self.model.train()
+
+        def time_once() -> float:
+            begin = time.perf_counter()
+            _, total = self.engine.compute(batch)
+            torch.autograd.grad(total, self.engine.parameters, allow_unused=True)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            return time.perf_counter() - begin
+
+        self.model.lattice.chunker.calibrate(time_once, self.settings.lattice.cell_count)
 
     # Validation.
 
