@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,8 @@ def make_optimizer(model: CellNet, settings: Settings, device: torch.device) -> 
     """
     linear_path = [model.codec.to_surface, model.codec.from_surface]
     linear = [parameter for layer in linear_path for parameter in layer.parameters()]
-    decaying, others = [], []
+    decaying: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for module in model.modules():
         if module in linear_path:
             continue
@@ -33,7 +35,7 @@ def make_optimizer(model: CellNet, settings: Settings, device: torch.device) -> 
             is_matrix = isinstance(module, nn.Linear | nn.Conv2d) and name == "weight"
             (decaying if is_matrix else others).append(parameter)
     rate = settings.training.learning_rate
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": decaying, "weight_decay": settings.training.weight_decay, "linear_path": False},
         {"params": others, "weight_decay": 0.0, "linear_path": False},
         {"params": linear, "weight_decay": 0.0, "linear_path": True},
