@@ -7,18 +7,38 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cellnet.decoder import TextDecoder
+    from cellnet.dynamics import Lattice3D
+    from cellnet.embedding import EmbeddingTransformer
+    from cellnet.experts import DistantExpert, FunctionalExpert, GatingNetwork, LocalExpert
+    from cellnet.lattice.chunker import AdaptiveChunker
+    from cellnet.lattice.connections import ConnectionIndex
+    from cellnet.memory import MemoryPoolManager
     from cellnet.model import CellNet
     from cellnet.proof import Proof, prove
     from cellnet.runs import RunStore
-    from cellnet.settings import Settings, preset
+    from cellnet.settings import LatticeSettings, NeighborSettings, Settings, preset
+    from cellnet.surface import EmbeddingToLatticeMapper, LatticeToEmbeddingExtractor
     from cellnet.teacher import Teacher
     from cellnet.training import EmbeddingTrainer, TrainingData, TrainingSession, prepare_data
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdaptiveChunker",
     "CellNet",
+    "ConnectionIndex",
+    "DistantExpert",
+    "EmbeddingToLatticeMapper",
     "EmbeddingTrainer",
+    "EmbeddingTransformer",
+    "FunctionalExpert",
+    "GatingNetwork",
+    "Lattice3D",
+    "LatticeSettings",
+    "LatticeToEmbeddingExtractor",
+    "LocalExpert",
+    "MemoryPoolManager",
+    "NeighborSettings",
     "Proof",
     "RunStore",
     "Settings",
@@ -34,8 +54,21 @@ __all__ = [
 
 # Names are imported on first use (PEP 562): a program that needs the settings alone starts at once.
 _HOMES = {
+    "AdaptiveChunker": "lattice.chunker",
     "CellNet": "model",
+    "ConnectionIndex": "lattice.connections",
+    "DistantExpert": "experts",
+    "EmbeddingToLatticeMapper": "surface",
     "EmbeddingTrainer": "training",
+    "EmbeddingTransformer": "embedding",
+    "FunctionalExpert": "experts",
+    "GatingNetwork": "experts",
+    "Lattice3D": "dynamics",
+    "LatticeSettings": "settings",
+    "LatticeToEmbeddingExtractor": "surface",
+    "LocalExpert": "experts",
+    "MemoryPoolManager": "memory",
+    "NeighborSettings": "settings",
     "Proof": "proof",
     "RunStore": "runs",
     "Settings": "settings",

@@ -13,9 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from cellnet.dynamics import Lattice3D, LatticeOutput
 from cellnet.embedding import PCA, make_codec
 from cellnet.errors import CheckpointError, SettingsError
-from cellnet.lattice.dynamics import Lattice3D, LatticeOutput
 from cellnet.lattice.geometry import Tier, surface_mask
 from cellnet.layers import initialize
 from cellnet.settings import LatticeSettings, Settings, load_toml, save_toml

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from cellnet import Proof, prove
 from cellnet.benchmark import random_data
+from cellnet.dynamics import Lattice3D, LatticeOutput
 from cellnet.errors import DataError
 from cellnet.experts import LocalExpert
-from cellnet.lattice.dynamics import Lattice3D, LatticeOutput
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.model import CellNet
 from cellnet.proof.exactness import prove_reference

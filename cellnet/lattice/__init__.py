@@ -1,1 +1,1 @@
-"""The lattice: geometry, connections and dynamics."""
+"""The lattice as a graph: where cells are and who sees whom."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cellnet.dynamics import Lattice3D
 from cellnet.embedding import fit_pca
-from cellnet.lattice.dynamics import Lattice3D
 from cellnet.layers import ZeroLinear
 from cellnet.model import CellNet
 from cellnet.proof.geometry import small_enough

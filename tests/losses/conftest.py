@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cellnet.lattice.dynamics import LatticeOutput
+from cellnet.dynamics import LatticeOutput
 from cellnet.losses import LossInput
 from cellnet.model import StudentOutput
 

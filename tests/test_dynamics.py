@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cellnet.lattice.dynamics import Lattice3D
+from cellnet.dynamics import Lattice3D
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.layers import initialize
 from cellnet.settings import Settings
