@@ -103,6 +103,8 @@ class EmbeddingTrainer:
         self._listeners: list[Listener] = []
         self._stop_requested = False
         self._pause_after_step = False
+        if settings.chunker.calibrate and not settings.neighbors.block_cells:
+            self._calibrate()
 
     # What a front end calls, from any thread.
 
