@@ -159,7 +159,9 @@ class ModelSettings(SettingsGroup):
     """The dynamics that every expert shares."""
 
     state_size: int = setting(32, label="State size", help="Channels C of each cell's state.", ge=2, le=512)
-    steps: int = setting(5, label="Steps", help="Steps T of the lattice in one forward pass.", ge=1, le=100)
+    steps: int = setting(
+        5, label="Lattice steps", help="Steps T of the lattice in one forward pass.", ge=1, le=100
+    )
     convergence_threshold: float = setting(
         1e-4,
         label="Convergence threshold",
@@ -317,7 +319,12 @@ class TrainingSettings(SettingsGroup):
     """The training loop."""
 
     max_steps: int = setting(
-        2000, label="Steps", help="Optimiser steps of the whole training.", unit="steps", ge=1, le=10**8
+        2000,
+        label="Training steps",
+        help="Optimizer steps of the whole training.",
+        unit="steps",
+        ge=1,
+        le=10**8,
     )
     batch_size: int = setting(
         64,
