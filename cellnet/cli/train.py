@@ -68,7 +68,7 @@ def _resume(arguments: argparse.Namespace, store: RunStore, interrupt: StopOnInt
         raise RunError(
             f"run {found.id} has made its {checkpoints[-1].step} steps; give more with --max-steps"
         )
-    data = _prepare(run_settings(store, found, changes), interrupt)
+    data = _prepare(run_settings(found, changes), interrupt)
     session = TrainingSession.resume(store, found.id, data, overrides=changes)
     if arguments.name is not None:
         store.update(found.id, name=arguments.name)

@@ -7,7 +7,7 @@ import time
 
 from cellnet.errors import RunError
 from cellnet.runs.base import StoreBase, find_key, find_run, to_record
-from cellnet.runs.processes import owner_is_gone, this_process
+from cellnet.runs.processes import owned_here, owner_is_gone, this_process
 from cellnet.runs.schema import OWNED_STATES, RUN_STATES, RunRecord, RunState
 
 
@@ -72,7 +72,7 @@ class OwnershipStore(StoreBase):
 
 
 def _check_free(run: RunRecord) -> None:
-    if not owner_is_gone(run) and (run.pid, run.process, run.host) != this_process():
+    if not owner_is_gone(run) and not owned_here(run):
         raise RunError(
             f"process {run.pid} on {run.host} works on the run {run.id!r}; stop it there first, or, "
             "if it is surely gone, release the run by force"

@@ -52,7 +52,6 @@ class EmbeddingToLatticeMapper(nn.Module):
     Channel 0 of a placed cell starts as the value itself; the others as a random direction times it.
     """
 
-    cells: Tensor
     coordinate: Tensor
     position: Tensor
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,8 +58,7 @@ class StepResult:
     @property
     def is_finite(self) -> bool:
         """Whether the step could be applied."""
-        values = torch.tensor([*self.losses.values(), self.total, self.gradient_norm])
-        return bool(values.isfinite().all())
+        return all(map(math.isfinite, (*self.losses.values(), self.total, self.gradient_norm)))
 
 
 class StepEngine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from statistics import median_high
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -104,15 +105,15 @@ class TrainingSession:
             if not chosen:
                 known = ", ".join(str(c.step) for c in checkpoints) or "none"
                 raise RunError(f"run {run.id} has no checkpoint of step {step}; its checkpoints: {known}")
-            for later in checkpoints:
-                if later.step > chosen[-1].step:
-                    store.remove_checkpoint(run.id, later.step)
             trainer = EmbeddingTrainer.from_checkpoint(
                 chosen[-1].path,
                 data,
                 checkpoints=store.folder(run.id) / "checkpoints",
                 overrides=overrides,
             )
+            for later in checkpoints:
+                if later.step > chosen[-1].step:
+                    store.remove_checkpoint(run.id, later.step)
             store.truncate_after(run.id, trainer.step_count)
             store.update(run.id, max_steps=trainer.settings.training.max_steps)
             return cls(store, run.id, trainer)
@@ -123,7 +124,6 @@ class TrainingSession:
     def summary(self) -> dict[str, Any]:
         """Return the figures of the run so far, as plain values for JSON."""
         validation, last = self.last_validation, self.last_step
-        seconds = sorted(self._seconds)
         return {
             "run": self.run_id,
             "step": self.trainer.step_count,
@@ -137,7 +137,7 @@ class TrainingSession:
             "mean_cosine": validation.measures.mean_cosine if validation else None,
             "pca_mean_cosine": self.pca.mean_cosine,
             "mse": validation.measures.mse if validation else None,
-            "seconds_per_step": seconds[len(seconds) // 2] if seconds else None,
+            "seconds_per_step": median_high(self._seconds) if self._seconds else None,
             "device": describe_device(self.trainer.device),
         }
 
@@ -186,7 +186,7 @@ class TrainingSession:
         self._written = time.monotonic()
 
 
-def run_settings(store: RunStore, run: RunRecord, overrides: Mapping[str, Any] | None = None) -> Settings:
+def run_settings(run: RunRecord, overrides: Mapping[str, Any] | None = None) -> Settings:
     """Return the settings of a run with overrides, from which its data can be prepared again."""
     return with_changes(Settings(**run.settings), overrides or {})
 

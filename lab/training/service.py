@@ -112,7 +112,7 @@ class TrainingService:
         run = self.store.get(run_id)
         if not self.store.checkpoints(run.id):
             raise RunError(f"the run {run.id} has no checkpoint to go on from; start a new run")
-        settings = run_settings(self.store, run, overrides)
+        settings = run_settings(run, overrides)
         self._launch(
             settings,
             lambda data: TrainingSession.resume(self.store, run.id, data, overrides=overrides),
