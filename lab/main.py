@@ -4,7 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from lab.server import get_service
 from lab.views.markup import STYLE
+from lab.views.status import status_bar
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 
@@ -12,8 +14,16 @@ st.set_page_config(page_title="cellnet lab", page_icon="🧊", layout="wide")
 page = st.navigation(
     [
         st.Page(PAGES / "train.py", title="Train", icon="🧠", default=True),
+        st.Page(PAGES / "geometry.py", title="Geometry", icon="📐"),
+        st.Page(PAGES / "lattice.py", title="Lattice", icon="🧊"),
+        st.Page(PAGES / "routing.py", title="Routing", icon="🔀"),
+        st.Page(PAGES / "probe.py", title="Probe", icon="🔬"),
+        st.Page(PAGES / "data.py", title="Data", icon="📚"),
+        st.Page(PAGES / "runs.py", title="Runs", icon="🗂️"),
     ],
     position="top",
 )
 st.html(STYLE)
+service = get_service()
+status_bar(service, service.snapshot())
 page.run()

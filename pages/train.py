@@ -3,13 +3,12 @@
 import streamlit as st
 
 from lab.server import get_service
-from lab.views import live_cube, live_curves, setup_form, status_bar, steering
+from lab.views import live_cube, live_curves, setup_form, steering
 from lab.views.steering import run_facts, tier_table
 
 service = get_service()
 snapshot = service.snapshot()
 
-status_bar(service, snapshot)
 curves, cube = st.columns([5, 3], gap="medium")
 with curves:
     live_curves(service)

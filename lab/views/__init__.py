@@ -2,7 +2,6 @@
 
 from lab.views.live import live_cube, live_curves
 from lab.views.setup import setup_form
-from lab.views.status import status_bar
 from lab.views.steering import steering
 
-__all__ = ["live_cube", "live_curves", "setup_form", "status_bar", "steering"]
+__all__ = ["live_cube", "live_curves", "setup_form", "steering"]

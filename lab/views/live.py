@@ -5,7 +5,8 @@ from html import escape
 import streamlit as st
 
 from lab.components import cube, curves
-from lab.figures import COLORINGS, VIEWS, Coloring, change_marks, cube_scene, loss_panels
+from lab.figures.cube import COLORINGS, VIEWS, Coloring, cube_scene
+from lab.figures.curves import change_marks, loss_panels
 from lab.training import CubeFrame, Phase, Snapshot, TrainingService
 
 _CURVES_PERIOD = 1.0

@@ -6,7 +6,7 @@ from typing import Final
 
 from cellnet.lattice.geometry import GeometryReport
 from lab.colors import EXPERT_COLORS
-from lab.figures import duration
+from lab.figures.words import duration
 from lab.training import Phase, Snapshot
 
 STYLE: Final = """

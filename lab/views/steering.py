@@ -5,7 +5,7 @@ from typing import Any, Final
 import streamlit as st
 
 from cellnet.settings import LIVE_SETTINGS, Settings, get_value
-from lab.figures import gain, tier_report
+from lab.figures.words import gain, tier_report
 from lab.forms import checked, field_column, set_widgets, show_problems
 from lab.server import checkpoint_url
 from lab.training import Snapshot, TrainingService

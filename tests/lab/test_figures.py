@@ -5,19 +5,9 @@ import pytest
 
 from cellnet.runs import ChangeRecord
 from cellnet.settings import preset
-from lab.figures import (
-    COLORINGS,
-    VIEWS,
-    Coloring,
-    View,
-    change_marks,
-    cube_scene,
-    duration,
-    gain,
-    loss_panels,
-    tier_report,
-    trailing_mean,
-)
+from lab.figures.cube import COLORINGS, VIEWS, Coloring, View, cube_scene
+from lab.figures.curves import change_marks, loss_panels, trailing_mean
+from lab.figures.words import duration, gain, tier_report
 from lab.training import CubeFrame, History, Phase, Preparation, Snapshot
 from lab.training.snapshot import TRAIN_NAMES, VALIDATION_NAMES
 from lab.views.markup import progress_share, status_facts, status_markup, tier_markup

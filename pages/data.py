@@ -1,0 +1,5 @@
+"""Data: the sentences."""
+
+import streamlit as st
+
+st.info("This page is being built.")

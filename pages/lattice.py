@@ -1,0 +1,5 @@
+"""Lattice: the cube from inside."""
+
+import streamlit as st
+
+st.info("This page is being built.")

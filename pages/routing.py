@@ -1,0 +1,5 @@
+"""Routing: who listens to which expert."""
+
+import streamlit as st
+
+st.info("This page is being built.")

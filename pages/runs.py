@@ -1,0 +1,5 @@
+"""Runs: all trainings."""
+
+import streamlit as st
+
+st.info("This page is being built.")
