@@ -9,9 +9,12 @@ from statistics import median_high
 from types import TracebackType
 from typing import Any, Self, cast
 
-from cellnet.checkpoints import remove_stale
+from torch import Tensor
+
+from cellnet.checkpoints import load_checkpoint, remove_stale
 from cellnet.device import describe_device
-from cellnet.errors import RunError
+from cellnet.errors import CheckpointError, RunError
+from cellnet.loading import choose_checkpoint
 from cellnet.measures import ReconstructionMeasures
 from cellnet.runs import RunRecord, RunState, RunStore
 from cellnet.runs.metrics import MetricRow
@@ -25,6 +28,7 @@ from cellnet.training.events import (
     TrainerEvent,
     ValidationEvent,
 )
+from cellnet.training.fork import describe_fork, fork_settings
 from cellnet.training.trainer import EmbeddingTrainer
 
 _SECONDS_BETWEEN_WRITES = 0.5
@@ -33,7 +37,7 @@ _SECONDS_BETWEEN_WRITES = 0.5
 class TrainingSession:
     """A trainer, the run that it works on and the store that records it.
 
-    A session owns its run from `start` or `resume` until `close`. Use it as a context manager.
+    A session owns its run from `start`, `resume` or `fork` until `close`. Use it as a context manager.
 
     Attributes:
         trainer: the trainer; subscribe to it, steer it, and call its `train`.
@@ -51,6 +55,8 @@ class TrainingSession:
         self._seconds: list[float] = []
         self._rows: list[MetricRow] = []
         self._written = 0.0
+        known = store.get(run_id).summary
+        store.update(run_id, summary=known | self._baseline())
         trainer.subscribe(self._record)
 
     @classmethod
@@ -62,12 +68,27 @@ class TrainingSession:
         *,
         name: str = "",
         parent: str | None = None,
+        weights: Mapping[str, Tensor] | None = None,
     ) -> Self:
-        """Create a run and a trainer for it."""
+        """Create a run and a trainer for it.
+
+        Args:
+            store: gets the run.
+            settings: of the run.
+            data: what it is trained on.
+            name: for people.
+            parent: id of the run that this one continues.
+            weights: what the student starts from; by default its own initialization.
+
+        Raises:
+            CheckpointError: if the weights do not fit the settings.
+        """
         run = store.create(settings, name=name, parent=parent)
         store.claim(run.id)
         try:
             trainer = EmbeddingTrainer(settings, data, store.folder(run.id) / "checkpoints")
+            if weights is not None:
+                _load_weights(trainer, weights)
             return cls(store, run.id, trainer)
         except BaseException as error:
             store.set_state(run.id, "failed", error=f"{type(error).__name__}: {error}")
@@ -121,6 +142,55 @@ class TrainingSession:
             store.release(run.id)
             raise
 
+    @classmethod
+    def fork(
+        cls,
+        store: RunStore,
+        run_id: str,
+        data: TrainingData,
+        *,
+        step: int | None = None,
+        changes: Mapping[str, Any] | None = None,
+        name: str = "",
+    ) -> Self:
+        """Begin a new run with the weights of a checkpoint of another, and with other settings.
+
+        Only weights are taken over. Steps count from 0 and ``training.max_steps`` is the length of the
+        new run; the optimizer, the schedule of the learning rate with its warm-up, the order of the
+        batches and the best validation begin anew. The new run has the other one as its parent, and a
+        note that says from which step it comes and what differs.
+
+        Args:
+            store: where the run is.
+            run_id: a run, a unique prefix, or "latest".
+            data: what the new run is trained on; prepare it from its settings (see `fork_settings`).
+            step: step of the checkpoint; by default the best, or if none is marked the newest.
+            changes: ``{"group.key": value}`` that differ from the settings saved in the checkpoint.
+            name: for people; by default that of the other run.
+
+        Raises:
+            RunError: if the run has no such checkpoint.
+            CheckpointError: if the checkpoint is damaged.
+            SettingsError: if the changes are impossible, or would need other weights.
+        """
+        parent = store.get(run_id)
+        checkpoint = choose_checkpoint(store, parent, step)
+        saved = load_checkpoint(checkpoint.path)
+        if saved.settings is None or "model" not in saved.tensors:
+            raise CheckpointError(f"{checkpoint.path} holds no student; it was not written by a trainer")
+        settings = fork_settings(saved.settings, changes or {})
+        session = cls.start(
+            store,
+            settings,
+            data,
+            name=name or parent.name,
+            parent=parent.id,
+            weights=saved.tensors["model"],
+        )
+        note = describe_fork(parent.id, checkpoint.step, saved.settings, settings)
+        store.update(session.run_id, note=note)
+        return session
+
     def summary(self) -> dict[str, Any]:
         """Return the figures of the run so far, as plain values for JSON."""
         validation, last = self.last_validation, self.last_step
@@ -133,11 +203,17 @@ class TrainingSession:
                 "validation": {**validation.losses, "total": validation.total} if validation else None,
             },
             "explained_variance": validation.measures.explained_variance if validation else None,
-            "pca_explained_variance": self.pca.explained_variance,
             "mean_cosine": validation.measures.mean_cosine if validation else None,
-            "pca_mean_cosine": self.pca.mean_cosine,
             "mse": validation.measures.mse if validation else None,
             "seconds_per_step": median_high(self._seconds) if self._seconds else None,
+            **self._baseline(),
+        }
+
+    def _baseline(self) -> dict[str, Any]:
+        """What is known before the first step."""
+        return {
+            "pca_explained_variance": self.pca.explained_variance,
+            "pca_mean_cosine": self.pca.mean_cosine,
             "device": describe_device(self.trainer.device),
         }
 
@@ -189,6 +265,13 @@ class TrainingSession:
 def run_settings(run: RunRecord, overrides: Mapping[str, Any] | None = None) -> Settings:
     """Return the settings of a run with overrides, from which its data can be prepared again."""
     return with_changes(Settings(**run.settings), overrides or {})
+
+
+def _load_weights(trainer: EmbeddingTrainer, weights: Mapping[str, Tensor]) -> None:
+    try:
+        trainer.model.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        raise CheckpointError(f"the weights do not fit the settings of the run: {error}") from None
 
 
 def _step_metrics(event: StepEvent) -> dict[str, float]:

@@ -10,11 +10,13 @@ from typing import Any, Protocol
 
 from cellnet.device import describe_device
 from cellnet.errors import CellnetError, RunError
+from cellnet.loading import choose_checkpoint
 from cellnet.runs import RunStore
 from cellnet.settings import Settings
 from cellnet.teacher import EmbeddingCancelled
 from cellnet.training import TrainingData, TrainingSession, prepare_data
 from cellnet.training.data import Progress
+from cellnet.training.fork import checkpoint_settings, fork_settings
 from cellnet.training.session import run_settings
 from lab.training.listener import Listener
 from lab.training.record import TrainingRecord
@@ -116,6 +118,29 @@ class TrainingService:
         self._launch(
             settings,
             lambda data: TrainingSession.resume(self.store, run.id, data, overrides=overrides),
+        )
+
+    def fork_run(
+        self,
+        run_id: str,
+        step: int | None = None,
+        changes: Mapping[str, Any] | None = None,
+        *,
+        name: str = "",
+    ) -> None:
+        """Begin a new run with the weights of a checkpoint of another (see `TrainingSession.fork`).
+
+        Raises:
+            RunError: if there is no such run or checkpoint, or a training is under way.
+            SettingsError: if the changes are impossible, or would need other weights.
+        """
+        checkpoint = choose_checkpoint(self.store, self.store.get(run_id), step)
+        settings = fork_settings(checkpoint_settings(checkpoint.path), changes or {})
+        self._launch(
+            settings,
+            lambda data: TrainingSession.fork(
+                self.store, run_id, data, step=checkpoint.step, changes=changes, name=name
+            ),
         )
 
     def pause(self) -> None:

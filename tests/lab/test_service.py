@@ -253,6 +253,25 @@ def test_a_run_whose_process_died_is_found_at_the_start(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_fork_is_a_new_run_with_the_weights_of_another(service: TrainingService) -> None:
+    service.start(small_settings(max_steps=4))
+    first = wait(service, lambda seen: seen.phase is Phase.FINISHED).run_id
+    assert first is not None
+    with pytest.raises(SettingsError, match=r"model\.state_size"):
+        service.fork_run(first, changes={"model.state_size": 16})
+    with pytest.raises(RunError, match="no checkpoint of step 3"):
+        service.fork_run(first, 3)
+    service.fork_run(first, 4, {"loss.diversity": 0.5, "training.max_steps": 2}, name="second")
+    end = wait(service, lambda seen: seen.phase is Phase.FINISHED)
+    assert end.run_id != first
+    assert end.train.steps.tolist() == [1, 2]
+    assert end.settings is not None
+    assert end.settings.loss.diversity == 0.5
+    assert end.run_id is not None
+    run = service.store.get(end.run_id)
+    assert (run.parent, run.name) == (first, "second")
+
+
 def test_snapshots_are_values_that_never_change(service: TrainingService) -> None:
     early = started(service)
     count, steps = len(early.train), early.train.steps.tolist()
