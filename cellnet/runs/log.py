@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from cellnet.runs.base import StoreBase, find_key
-from cellnet.runs.metrics import MetricRow, insert_metrics, read_metrics
+from cellnet.runs.metrics import MetricRow, insert_metrics, read_latest, read_metrics
 from cellnet.runs.schema import ChangeRecord, Phase
 
 
@@ -48,6 +48,14 @@ class LogStore(StoreBase):
         """
         with self._database.read() as connection:
             return read_metrics(connection, find_key(connection, run_id), phase, names, from_step)
+
+    def latest(self, phase: Phase) -> dict[str, tuple[int, dict[str, float]]]:
+        """Return ``{run id: (step, metrics)}`` of the newest step of every run that has any in the phase.
+
+        Runs in the trash are left out.
+        """
+        with self._database.read() as connection:
+            return read_latest(connection, phase)
 
     def truncate_after(self, run_id: str, step: int) -> None:
         """Forget the metrics and changes of all steps after ``step``, from where the run is done again.

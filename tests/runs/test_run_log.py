@@ -62,6 +62,24 @@ def test_selection_and_missing_names(store: RunStore) -> None:
     assert store.get("a").step == 3
 
 
+def test_the_newest_figures_of_every_run(store: RunStore) -> None:
+    store.create(Settings(), run_id="b")
+    store.create(Settings(), run_id="c")
+    store.log_metrics("a", 3, "train", {"rate": 0.5, "loss": 0.3})
+    for step in (2, 1):
+        store.log_metrics("a", step, "train", {"loss": step / 10, "rate": 0.5})
+    store.log_metrics("a", 4, "train", {"rate": 0.25})
+    store.log_metrics("a", 2, "validation", {"loss": 9.0})
+    store.log_metrics("b", 7, "train", {"loss": math.nan})
+    newest = store.latest("train")
+    assert newest["a"] == (4, {"rate": 0.25})
+    assert newest["b"][0] == 7
+    assert set(newest) == {"a", "b"}
+    assert store.latest("validation") == {"a": (2, {"loss": 9.0})}
+    store.delete("a")
+    assert set(store.latest("train")) == {"b"}
+
+
 def test_nothing_logged_is_an_empty_table(store: RunStore) -> None:
     table = store.metrics("a", names=["loss"])
     assert list(table.columns) == ["step", "phase", "loss"]
