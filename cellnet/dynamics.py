@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from cellnet.experts import DistantExpert, FunctionalExpert, GatingNetwork, LocalExpert
+from cellnet.interventions import Damage, Intervention
 from cellnet.lattice.chunker import AdaptiveChunker
 from cellnet.lattice.connections import ConnectionIndex
 from cellnet.lattice.geometry import TIERS, Tier
@@ -22,7 +23,7 @@ class StepTrace:
     """What one step did, in linear cell order.
 
     Attributes:
-        states: states after the step, (B, N, C).
+        states: states after the step, (B, N, C); those that the next step starts from.
         gate: weight of each expert, (B, N, 3), in the order local, functional, distant.
         changes: what each expert proposed, before the gate, (B, N, 3, C).
     """
@@ -37,7 +38,7 @@ class LatticeOutput:
     """The result of a run of the lattice.
 
     Attributes:
-        initial: states before the first step, (B, N, C).
+        initial: states that the first step starts from, (B, N, C).
         final: states after the last step, (B, N, C).
         relative_change: rms(s_t+1 - s_t) / rms(s_t) of each sample at each step taken, (steps, B).
         converged: whether the run stopped before T steps because the states had settled.
@@ -108,7 +109,8 @@ class Lattice3D(nn.Module):
         *,
         steps: int | None = None,
         keep_trace: bool = False,
-        silenced: Set[Tier] = frozenset(),
+        intervention: Intervention | None = None,
+        stop_early: bool = True,
     ) -> LatticeOutput:
         """Run the lattice.
 
@@ -116,26 +118,36 @@ class Lattice3D(nn.Module):
             states: (B, N, C) in linear cell order.
             steps: number of steps; by default the setting.
             keep_trace: whether to keep states, gate weights and proposals of every step.
-            silenced: experts whose proposal is replaced by zero (an ablation; the gate is unchanged).
+            intervention: damage done to the cube on the way; all steps are made then.
+            stop_early: whether a run in evaluation mode may end before the last step.
 
         Returns:
             The final states and how they came about. In evaluation mode the run ends early once the
             relative change of every sample is below ``model.convergence_threshold``.
+
+        Raises:
+            ValueError: if the intervention names cells or steps that there are not.
         """
         index = self.connections(states.device)
         steps = self.settings.model.steps if steps is None else steps
-        threshold = 0.0 if self.training else self.settings.model.convergence_threshold
-        current = states.permute(1, 0, 2)[index.order]
+        damage = Damage(intervention, index, steps)
+        may_stop = stop_early and not self.training and not damage.acts
+        threshold = self.settings.model.convergence_threshold if may_stop else 0.0
+        current = damage.before(states.permute(1, 0, 2)[index.order], 0)
+        initial = _to_linear_order(current, index) if damage.acts else states
         changes, trace, converged = [], [], False
         for step in range(steps):
             before = current
+            seen, silenced = damage.connections(step), damage.silenced(step)
             if self.settings.memory.activation_checkpointing and torch.is_grad_enabled():
                 current, gate, proposals = checkpoint(
-                    self._step, before, index, silenced, use_reentrant=False, preserve_rng_state=False
+                    self._step, before, seen, silenced, use_reentrant=False, preserve_rng_state=False
                 )
             else:
-                current, gate, proposals = self._step(before, index, silenced)
+                current, gate, proposals = self._step(before, seen, silenced)
+            current = damage.after(current, step)
             changes.append(_relative_change(before, current))
+            current = damage.before(current, step + 1)
             if keep_trace:
                 trace.append(self._traced(current, gate, proposals, index))
             if threshold and step + 1 < steps and bool((changes[-1] < threshold).all()):
@@ -143,7 +155,7 @@ class Lattice3D(nn.Module):
                 break
         relative_change = torch.stack(changes) if changes else states.new_zeros(0, len(states))
         return LatticeOutput(
-            states, _to_linear_order(current, index), relative_change, converged, tuple(trace)
+            initial, _to_linear_order(current, index), relative_change, converged, tuple(trace)
         )
 
     def _step(

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from cellnet.embedding import PCA
 from cellnet.errors import DataError
+from cellnet.interventions import Intervention
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.measures import (
     NEIGHBORS,
@@ -181,7 +182,7 @@ def _report(
                 mass += gate.double().mean(dim=1).sum(dim=0).cpu()
                 entropy += float(torch.special.entr(gate.double()).sum(dim=2).mean(dim=1).sum())
         for tier in TIERS:
-            silent = model(target, silenced=frozenset({tier})).embeddings
+            silent = model(target, intervention=Intervention(silenced={tier})).embeddings
             silenced_errors[tier] += _squared_error(silent, target)
     passes = steps * len(embeddings)
     return StudentReport(

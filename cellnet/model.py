@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Set
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from cellnet.dynamics import Lattice3D, LatticeOutput
 from cellnet.embedding import PCA, make_codec
 from cellnet.errors import CheckpointError, SettingsError
-from cellnet.lattice.geometry import Tier, surface_mask
+from cellnet.interventions import Intervention
+from cellnet.lattice.geometry import surface_mask
 from cellnet.layers import initialize
 from cellnet.settings import LatticeSettings, Settings, load_toml, save_toml
 from cellnet.surface import EmbeddingToLatticeMapper, LatticeToEmbeddingExtractor, place
@@ -27,6 +28,9 @@ DESCRIPTION_FILE = "config.json"
 FORMAT = "cellnet-model"
 VERSION = 1
 MAX_DESCRIPTION_BYTES = 65_536
+
+_seeding = threading.Lock()
+"""The random generator is the process's: two threads that make a student must not mix their numbers."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class CellNet(nn.Module):
         super().__init__()
         self.settings = settings
         placement = place(settings)
-        with torch.random.fork_rng(devices=[]):
+        with _seeding, torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.init.seed)
             self.codec = make_codec(settings.embedding, placement.size, settings.model.state_size)
             self.mapper = EmbeddingToLatticeMapper(settings, placement)
@@ -95,12 +99,15 @@ class CellNet(nn.Module):
         *,
         steps: int | None = None,
         keep_trace: bool = False,
-        silenced: Set[Tier] = frozenset(),
+        intervention: Intervention | None = None,
+        stop_early: bool = True,
     ) -> StudentOutput:
         """Carry teacher embeddings (B, D) through the cube; see `Lattice3D.forward` for the options."""
         surface_in = self.codec.encode(embeddings)
         states = self.mapper(surface_in)
-        lattice = self.lattice(states, steps=steps, keep_trace=keep_trace, silenced=silenced)
+        lattice = self.lattice(
+            states, steps=steps, keep_trace=keep_trace, intervention=intervention, stop_early=stop_early
+        )
         surface_out = self.extractor(lattice.final)
         return StudentOutput(self.codec.decode(surface_out), surface_in, surface_out, lattice)
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cellnet.dynamics import Lattice3D
+from cellnet.interventions import Intervention
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.layers import initialize
 from cellnet.settings import Settings
@@ -228,7 +229,10 @@ def test_each_expert_alone_carries_a_perturbation_over_its_own_tier(tier: Tier) 
     moved[:, 50] = moved[:, 50].flip(-1)
     silenced = frozenset(TIERS) - {tier}
     with torch.no_grad():
-        one, two = (cube(x, keep_trace=True, silenced=silenced).trace for x in (states, moved))
+        one, two = (
+            cube(x, keep_trace=True, intervention=Intervention(silenced=silenced)).trace
+            for x in (states, moved)
+        )
     for step in range(3):
         changed = (one[step].states != two[step].states).any(dim=-1)[0]
         assert torch.equal(changed, within(cube, 50, step + 1, (tier,)))
@@ -260,7 +264,7 @@ def test_silencing_removes_one_proposal_and_leaves_the_gate(tier: Tier) -> None:
     states = random_states(cube)
     with torch.no_grad():
         whole = cube(states, steps=1, keep_trace=True)
-        part = cube(states, steps=1, keep_trace=True, silenced={tier})
+        part = cube(states, steps=1, keep_trace=True, intervention=Intervention(silenced={tier}))
     assert torch.equal(whole.trace[0].gate, part.trace[0].gate)
     place = TIERS.index(tier)
     missing = whole.trace[0].gate[..., place, None] * whole.trace[0].changes[:, :, place]

@@ -8,6 +8,7 @@ from cellnet.benchmark import random_data
 from cellnet.embedding import fit_pca
 from cellnet.errors import DataError
 from cellnet.evaluation import evaluate, readouts
+from cellnet.interventions import Intervention
 from cellnet.measures import measure_neighborhoods
 from cellnet.model import CellNet
 from cellnet.proof.subject import draw_last_layers
@@ -96,7 +97,7 @@ def test_figures_do_not_depend_on_the_batch(settings: Settings) -> None:
     loss = 1.0 - large["student"]["explained_variance"]
     with torch.no_grad():
         target = torch.from_numpy(data.validation)
-        silent = model(target, silenced=frozenset({"distant"})).embeddings
+        silent = model(target, intervention=Intervention(silenced={"distant"})).embeddings
         error = (silent - target).square().sum() / (target - target.mean(dim=0)).square().sum()
     assert large["expert_ablation"]["distant"] == pytest.approx(float(error) / loss - 1.0, abs=1e-4)
 

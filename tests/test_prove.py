@@ -1,5 +1,4 @@
 import copy
-from collections.abc import Set
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from cellnet.benchmark import random_data
 from cellnet.dynamics import Lattice3D, LatticeOutput
 from cellnet.errors import DataError
 from cellnet.experts import LocalExpert
+from cellnet.interventions import Intervention
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.model import CellNet
 from cellnet.proof.exactness import prove_reference
@@ -124,9 +124,10 @@ class OneStep(Lattice3D):
         *,
         steps: int | None = None,
         keep_trace: bool = False,
-        silenced: Set[Tier] = frozenset(),
+        intervention: Intervention | None = None,
+        stop_early: bool = True,
     ) -> LatticeOutput:
-        return super().forward(states, steps=1, keep_trace=keep_trace, silenced=silenced)
+        return super().forward(states, steps=1, keep_trace=keep_trace, intervention=intervention)
 
 
 def test_experts_that_are_not_called_in_every_step_are_found() -> None:

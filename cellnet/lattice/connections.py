@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -197,9 +199,25 @@ class ConnectionIndex:
             lists = _neighbor_lists(lattice, offsets.of(tier).to(build), self.order.to(build))
             lists = CellLists(lists.rows.to(device), lists.starts.to(device))
             self.tiers[tier] = TierConnections(lists, min(block_cells, cells))
-        total = sum(connections.counts for connections in self.tiers.values())
-        assert isinstance(total, Tensor)
-        self.inverse_total_counts = 1.0 / total.clamp_min(1).double().double()
+        self.inverse_total_counts = self._inverse_total_counts()
+
+    def _inverse_total_counts(self) -> Tensor:
+        total = torch.stack([connections.counts for connections in self.tiers.values()]).sum(dim=0)
+        return 1.0 / total.clamp_min(1).double().double()
+
+    def without(self, cut: Set[Tier]) -> ConnectionIndex:
+        """Return an index in which the tiers ``cut`` are empty; it shares the others with this one."""
+        rest = copy.copy(self)
+        empty = CellLists(
+            torch.empty(0, dtype=torch.int32, device=self.order.device),
+            torch.zeros(len(self.order) + 1, dtype=torch.int32, device=self.order.device),
+        )
+        rest.tiers = {
+            tier: TierConnections(empty, connections.block_cells) if tier in cut else connections
+            for tier, connections in self.tiers.items()
+        }
+        rest.inverse_total_counts = rest._inverse_total_counts()
+        return rest
 
     def neighbors_of(self, cell: int) -> dict[Tier, Tensor]:
         """Return the linear indices of one cell's neighbors, by tier, sorted."""

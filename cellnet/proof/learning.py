@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import Tensor
 
+from cellnet.interventions import Intervention
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.losses import LossInput, loss_weights, make_losses, total_loss
 from cellnet.model import CellNet
@@ -137,7 +138,8 @@ def prove_ablation(subject: Subject) -> Proof:
     loss = _unexplained(subject.model(subject.embeddings).embeddings, subject.embeddings)
     rises = {
         tier: _unexplained(
-            subject.model(subject.embeddings, silenced=frozenset({tier})).embeddings, subject.embeddings
+            subject.model(subject.embeddings, intervention=Intervention(silenced={tier})).embeddings,
+            subject.embeddings,
         )
         / loss
         - 1.0
