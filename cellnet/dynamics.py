@@ -84,6 +84,11 @@ class Lattice3D(nn.Module):
             raise ValueError("dimensions and boundary are fixed for the life of a lattice")
         self.settings = self.settings.replace(lattice=lattice.model_dump())
 
+    def borrow_connections(self, other: Lattice3D) -> None:
+        """Use what another lattice has built, as far as its settings and device are the same."""
+        self.chunker.block_cells = other.chunker.block_cells
+        self._connections = dict(other._connections)
+
     def connections(self, device: torch.device) -> ConnectionIndex:
         """Return the connection index for the current settings on ``device``; it is cached."""
         block_cells = self.settings.neighbors.block_cells or self.chunker.block_cells

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 from cellnet.checkpoints import pack
 from cellnet.errors import CheckpointError, RunError
 from lab.presets import FIRST_RUN, lab_preset
+from lab.students import StudentShelf
 from lab.training import TrainingService
 
 RUNS_VARIABLE: Final = "CELLNET_RUNS"
@@ -26,7 +27,7 @@ _DOWNLOADS: Final = ".downloads"
 _SAME_SITE: Final = ("same-origin", "none")
 _LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 
-_services: list[TrainingService] = []
+_installed: list[tuple[TrainingService, StudentShelf]] = []
 
 
 def runs_folder() -> Path:
@@ -40,19 +41,38 @@ def get_service() -> TrainingService:
     Raises:
         RuntimeError: if no server started one.
     """
-    if not _services:
+    return _newest()[0]
+
+
+def get_shelf() -> StudentShelf:
+    """The students of this process's training service.
+
+    Raises:
+        RuntimeError: if no server started one.
+    """
+    return _newest()[1]
+
+
+def _newest() -> tuple[TrainingService, StudentShelf]:
+    if not _installed:
         raise RuntimeError(
             "the lab has no training service: start it with 'streamlit run streamlit_app.py'"
         )
-    return _services[-1]
+    return _installed[-1]
 
 
-def install_service(service: TrainingService) -> Callable[[], None]:
-    """Make a service that of this process; call the result to take it away, closed."""
-    _services.append(service)
+def install_service(service: TrainingService, shelf: StudentShelf | None = None) -> Callable[[], None]:
+    """Make a service that of this process; call the result to take it away, closed.
+
+    Args:
+        service: the service.
+        shelf: its students; by default with the teacher that their settings name.
+    """
+    installed = (service, shelf or StudentShelf(service))
+    _installed.append(installed)
 
     def remove() -> None:
-        _services.remove(service)
+        _installed.remove(installed)
         service.close()
 
     return remove

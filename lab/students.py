@@ -7,16 +7,48 @@ it is paused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
 
-from cellnet.inspection import Inspection
+import numpy as np
+import torch
+
+from cellnet.checkpoints.manifest import STATE_FILE
+from cellnet.errors import RunError, TrainingError
+from cellnet.inspection import FloatArray, Inspection, inspect
 from cellnet.interventions import Intervention
+from cellnet.loading import choose_checkpoint, load_model
 from cellnet.model import CellNet
+from cellnet.settings import EmbeddingSettings, Settings
+from cellnet.teacher import Teacher
+from cellnet.training import TrainingData, TrainingSession
+from lab.training import TrainingService
+from lab.training.copies import ModelCopy, copy_model
+from lab.training.service import data_key
 
-LIVE = "live"
+LIVE: Final = "live"
+
+MAX_TEXTS: Final = 4000
+"""Most sentences of the data that a student offers."""
+MAX_STUDENTS: Final = 4
+MAX_TEACHERS: Final = 2
+MAX_EMBEDDED: Final = 4096
+MAX_INSPECTIONS: Final = 64
+MAX_INSPECTION_BYTES: Final = 512 * 10**6
+PATIENCE: Final = 2.0
+"""Seconds to wait for a batch to end before an older copy of the live student is given out instead."""
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+Embed = Callable[[Settings, Sequence[str]], FloatArray]
+"""Gives the embeddings (n, D) of n texts, of the teacher in the settings."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Student:
     """A model to look into.
 
@@ -25,36 +57,233 @@ class Student:
         run: id of its run.
         step: training step it is of.
         live: whether it was copied from the training under way.
-        texts: sentences to choose from, held-out ones first; embeddings: theirs, (n, D).
+        texts: sentences to choose from, held-out ones first, at most `MAX_TEXTS`; empty if the data of its
+            run are not in memory (see `StudentShelf.read_texts`).
+        embeddings: the teacher's embeddings of these texts, (n, D).
     """
 
     model: CellNet
     run: str
     step: int
     live: bool
+    texts: tuple[str, ...] = ()
+    embeddings: FloatArray = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
+
+
+class Teachers:
+    """Embeds texts on the CPU; the first text of a teacher loads it, which takes seconds."""
+
+    def __init__(self) -> None:
+        self._loaded: OrderedDict[EmbeddingSettings, Teacher] = OrderedDict()
+
+    def __call__(self, settings: Settings, texts: Sequence[str]) -> FloatArray:
+        key = settings.embedding
+        if key not in self._loaded:
+            self._loaded[key] = Teacher.load(key, torch.device("cpu"))
+        _limit(self._loaded, key, MAX_TEACHERS)
+        return self._loaded[key].encode(texts)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sentences:
+    """Sentences of some data, with their embeddings and where each is."""
+
+    texts: tuple[str, ...]
+    embeddings: FloatArray
+    rows: dict[str, int]
+
+    @classmethod
+    def of(cls, data: TrainingData) -> _Sentences:
+        held_out = data.validation_texts[:MAX_TEXTS]
+        trained = data.train_texts[: MAX_TEXTS - len(held_out)]
+        embeddings = np.concatenate([data.validation[: len(held_out)], data.train[: len(trained)]])
+        texts = (*held_out, *trained)
+        return cls(texts, embeddings, {text: row for row, text in enumerate(texts)})
 
 
 class StudentShelf:
-    """Gives out students. Safe to use from any thread; at most a few stay in memory."""
+    """Gives out students. Safe to use from any thread; at most a few stay in memory.
+
+    Args:
+        service: whose training is the live one, and whose store has the others.
+        embed: gives the teacher's embeddings; by default the teacher itself.
+    """
+
+    def __init__(self, service: TrainingService, *, embed: Embed | None = None) -> None:
+        self._service = service
+        self._embed: Embed = embed or Teachers()
+        self._lock = threading.Lock()
+        self._copying, self._embedding, self._inspecting = (threading.Lock() for _ in range(3))
+        self._pending: Future[ModelCopy] | None = None
+        self._live: tuple[ModelCopy, CellNet] | None = None
+        self._stored: OrderedDict[tuple[str, int, float], CellNet] = OrderedDict()
+        self._sentences: OrderedDict[str, _Sentences] = OrderedDict()
+        self._embedded: OrderedDict[tuple[str, str], FloatArray] = OrderedDict()
+        self._inspections: OrderedDict[tuple[CellNet, tuple[str, ...], Intervention], Inspection] = (
+            OrderedDict()
+        )
 
     def get(self, run: str = LIVE, step: int | None = None) -> Student:
-        """Return the student of a run and step (``LIVE``: the training under way, or the last one).
+        """Return the student of a run and step.
+
+        Args:
+            run: a run, a unique prefix or "latest"; ``LIVE`` is the training under way, or else the last
+                one of this process as it was when it ended. While a batch takes longer than `PATIENCE`,
+                the live student is the newest copy that there is.
+            step: of a checkpoint; by default the best, or if none is marked the newest.
 
         Raises:
             RunError: if there is no such run or checkpoint, or no training yet; it says what to do.
+            CheckpointError: if the checkpoint is damaged.
         """
-        raise NotImplementedError
+        return self._get_live() if run == LIVE else self._get_stored(run, step)
 
-    def embed(self, student: Student, texts: tuple[str, ...]) -> object:
-        """Return the teacher's embeddings (n, D) of texts; they are cached in memory.
+    def read_texts(self, student: Student) -> Student:
+        """Return the student with the sentences of its run, reading and embedding them where necessary.
+
+        This can take as long as the preparation of a training; do it when asked to.
+
+        Raises:
+            DataError, TeacherError: if the sentences or the teacher are not there.
+        """
+        settings = student.model.settings
+        if self._known(settings) is None:
+            read = _Sentences.of(self._service.read_data(settings))
+            with self._lock:
+                self._sentences[data_key(settings)] = read
+                _limit(self._sentences, data_key(settings), MAX_STUDENTS)
+        return self._with_texts(student)
+
+    def embed(self, student: Student, texts: tuple[str, ...]) -> FloatArray:
+        """Return the teacher's embeddings (n, D) of n >= 1 texts.
+
+        Those of the training data are looked up, all others are computed once and kept in memory. The first
+        of these loads the teacher, which takes seconds.
 
         Raises:
             TeacherError: if the teacher of the student is not there.
+            ValueError: if there is no text.
         """
-        raise NotImplementedError
+        if not texts:
+            raise ValueError("there is no sentence to embed; give at least one")
+        settings = student.model.settings
+        teacher = settings.embedding.model_dump_json()
+        known = self._known(settings)
+        found: dict[str, FloatArray] = {}
+        with self._embedding:
+            for text in texts:
+                if known is not None and text in known.rows:
+                    found[text] = known.embeddings[known.rows[text]]
+                elif (teacher, text) in self._embedded:
+                    found[text] = self._embedded[teacher, text]
+            if missing := [text for text in dict.fromkeys(texts) if text not in found]:
+                for text, row in zip(missing, self._embed(settings, missing), strict=True):
+                    self._embedded[teacher, text] = found[text] = row
+                    _limit(self._embedded, (teacher, text), MAX_EMBEDDED)
+        return np.stack([found[text] for text in texts])
 
     def inspect(
         self, student: Student, texts: tuple[str, ...], intervention: Intervention | None = None
     ) -> Inspection:
-        """Return what the student does with texts; the last few answers are cached."""
-        raise NotImplementedError
+        """Return what the student does with texts; the last few answers are cached.
+
+        One inspection runs at a time, so that pages do not take the processors from the training together.
+
+        Raises:
+            TeacherError: if a text is new and the teacher is not there.
+            ValueError: see `cellnet.inspection.inspect`.
+        """
+        intervention = intervention or Intervention()
+        key = (student.model, texts, intervention)
+        embeddings = self.embed(student, texts)
+        with self._inspecting:
+            if key not in self._inspections:
+                self._inspections[key] = inspect(student.model, embeddings, intervention)
+            found = self._inspections[key]
+            _limit(self._inspections, key, MAX_INSPECTIONS)
+            while sum(kept.nbytes for kept in self._inspections.values()) > MAX_INSPECTION_BYTES:
+                self._inspections.popitem(last=False)
+        return found
+
+    def _get_stored(self, run: str, step: int | None) -> Student:
+        store = self._service.store
+        record = store.get(run)
+        checkpoint = choose_checkpoint(store, record, step)
+        key = (record.id, checkpoint.step, checkpoint.created)
+        with self._lock:
+            if key not in self._stored:
+                if not (checkpoint.path / STATE_FILE).is_file():
+                    raise RunError(
+                        f"the checkpoint of step {checkpoint.step} of {record.id} is gone; choose another"
+                    )
+                model = load_model(str(checkpoint.path), store.root).model
+                for other in self._stored.values():
+                    if other.settings.lattice == model.settings.lattice:
+                        model.lattice.borrow_connections(other.lattice)
+                self._stored[key] = model
+            _limit(self._stored, key, MAX_STUDENTS)
+            model = self._stored[key]
+        return self._with_texts(Student(model, record.id, checkpoint.step, live=False))
+
+    def _get_live(self) -> Student:
+        with self._copying:
+            copy, live = self._newest_copy()
+            if self._live is None or self._live[0] is not copy:
+                self._live = (copy, copy.build())
+            model = self._live[1]
+        return self._with_texts(Student(model, copy.run, copy.step, live))
+
+    def _newest_copy(self) -> tuple[ModelCopy, bool]:
+        """Return the newest copy there is, and whether its training is under way."""
+        try:
+            if self._pending is None:
+                self._pending = self._service.ask(self._copy)
+            older = self._older_copy()
+            copy = self._pending.result(None if older is None else PATIENCE)
+        except TimeoutError:
+            assert older is not None
+            return older, True
+        except (RunError, TrainingError):
+            self._pending = None
+            last = self._service.last_copy
+            if last is None:
+                raise RunError(
+                    "there is no student yet; start a training on the page Train, or choose a run"
+                ) from None
+            return last, False
+        self._pending = None
+        return copy, True
+
+    def _older_copy(self) -> ModelCopy | None:
+        candidates = [self._service.last_copy, self._live[0] if self._live else None]
+        return max((copy for copy in candidates if copy), key=lambda copy: copy.time, default=None)
+
+    def _copy(self, session: TrainingSession) -> ModelCopy:
+        """Copy the live model, unless it is as it was; called in the training thread."""
+        known, trainer = self._older_copy(), session.trainer
+        now = (session.run_id, trainer.step_count, trainer.settings)
+        if known is not None and (known.run, known.step, known.settings) == now:
+            return known
+        return copy_model(session)
+
+    def _known(self, settings: Settings) -> _Sentences | None:
+        """Return the sentences that belong to these settings, if they are in memory."""
+        key = data_key(settings)
+        with self._lock:
+            if key not in self._sentences and (data := self._service.data_of(settings)) is not None:
+                self._sentences[key] = _Sentences.of(data)
+                _limit(self._sentences, key, MAX_STUDENTS)
+            return self._sentences.get(key)
+
+    def _with_texts(self, student: Student) -> Student:
+        known = self._known(student.model.settings)
+        return (
+            student if known is None else replace(student, texts=known.texts, embeddings=known.embeddings)
+        )
+
+
+def _limit(kept: OrderedDict[Key, Value], newest: Key, count: int) -> None:
+    """Make ``newest`` the one used last, and forget those used longest ago."""
+    kept.move_to_end(newest)
+    while len(kept) > count:
+        kept.popitem(last=False)

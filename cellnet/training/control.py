@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
-from cellnet.errors import SettingsError
+from cellnet.errors import SettingsError, TrainingError
 from cellnet.settings import LIVE_SETTINGS, Settings, with_changes
 
 
@@ -29,13 +30,35 @@ class Changes:
     values: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Call:
+    """A function to be called in the training thread, and where its answer goes."""
+
+    function: Callable[[], Any]
+    answer: Future[Any]
+
+    def carry_out(self) -> None:
+        """Call the function; what it raises goes to whoever waits for the answer, not to the training."""
+        if not self.answer.set_running_or_notify_cancel():
+            return
+        try:
+            self.answer.set_result(self.function())
+        except BaseException as error:  # noqa: BLE001 - it is the asker's
+            self.answer.set_exception(error)
+
+
+Order = Command | Changes | Call
+Result = TypeVar("Result")
+
+
 class ControlQueue:
     """Orders for one training, in the order in which they were given. Safe to use from any thread."""
 
     def __init__(self, settings: Settings) -> None:
-        self._orders: queue.SimpleQueue[Command | Changes] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._requested = settings
+        self._ended = False
 
     @property
     def requested(self) -> Settings:
@@ -65,9 +88,41 @@ class ControlQueue:
             self._requested = with_changes(self._requested, values)
             self._orders.put(Changes(dict(values)))
 
-    def next(self, *, wait: bool) -> Command | Changes | None:
+    def call(self, function: Callable[[], Result]) -> Future[Result]:
+        """Ask for a call between two batches; once the training has ended the answer is a `TrainingError`."""
+        answer: Future[Result] = Future()
+        with self._lock:
+            if self._ended:
+                answer.set_exception(_ended())
+            else:
+                self._orders.put(Call(function, answer))
+        return answer
+
+    def begin(self) -> None:
+        """Take calls, from now on, until `end`."""
+        with self._lock:
+            self._ended = False
+
+    def end(self) -> None:
+        """Refuse all calls, those that wait and those to come; other orders stay."""
+        with self._lock:
+            self._ended = True
+            orders = []
+            while (order := self.next(wait=False)) is not None:
+                orders.append(order)
+            for order in orders:
+                if not isinstance(order, Call):
+                    self._orders.put(order)
+                elif order.answer.set_running_or_notify_cancel():
+                    order.answer.set_exception(_ended())
+
+    def next(self, *, wait: bool) -> Order | None:
         """Return the next order; without ``wait`` None if there is none now."""
         try:
             return self._orders.get(block=wait)
         except queue.Empty:
             return None
+
+
+def _ended() -> TrainingError:
+    return TrainingError("the training has ended; use its newest checkpoint")

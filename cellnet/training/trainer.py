@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from cellnet.measures import (
 from cellnet.memory import MemoryPoolManager
 from cellnet.model import CellNet
 from cellnet.settings import Settings, differences, with_changes
-from cellnet.training.control import Changes, Command, ControlQueue
+from cellnet.training.control import Call, Changes, Command, ControlQueue
 from cellnet.training.data import BatchOrder, TrainingData
 from cellnet.training.engine import StepEngine, make_optimizer
 from cellnet.training.events import (
@@ -45,6 +46,7 @@ from cellnet.training.monitor import PerformanceMonitor, memory_megabytes
 from cellnet.training.schedule import learning_rate, linear_path_share
 
 Listener = Callable[[TrainerEvent], None]
+Result = TypeVar("Result")
 
 _SMALLEST_VALIDATION_BATCH = 4
 _ROWS_CHECKED_AT_ONCE = 8192
@@ -136,6 +138,15 @@ class EmbeddingTrainer:
         """End `train` before the next batch, after a checkpoint."""
         self.control.send(Command.STOP)
 
+    def ask(self, function: Callable[[], Result]) -> Future[Result]:
+        """Call a function in the training thread between two batches, also while paused.
+
+        The function may use the trainer and its model, and should be quick. What it returns or raises is
+        what the future gives; if the training ends first, that is a `TrainingError`. Before `train` the
+        function waits for it.
+        """
+        return self.control.call(function)
+
     @property
     def step_count(self) -> int:
         """Optimizer steps made so far."""
@@ -148,6 +159,13 @@ class EmbeddingTrainer:
 
         A loss that is not finite pauses the training with the weights as they were before that step.
         """
+        self.control.begin()
+        try:
+            return self._train()
+        finally:
+            self.control.end()
+
+    def _train(self) -> TrainerState:
         self._stop_requested = False
         self._set_state(TrainerState.RUNNING)
         try:
@@ -168,8 +186,11 @@ class EmbeddingTrainer:
     def step(self) -> StepEvent | None:
         """Carry out pending changes and make one step; None if its loss was not finite."""
         while (order := self.control.next(wait=False)) is not None:
-            if isinstance(order, Changes):
-                self._change(order.values)
+            match order:
+                case Changes(values):
+                    self._change(values)
+                case Call():
+                    order.carry_out()
         return self._make_step()
 
     def _is_done(self) -> bool:
@@ -185,6 +206,8 @@ class EmbeddingTrainer:
             match order:
                 case Changes(values):
                     self._change(values)
+                case Call():
+                    order.carry_out()
                 case Command.PAUSE:
                     self._pause()
                 case Command.RESUME:
@@ -334,7 +357,17 @@ class EmbeddingTrainer:
     def _save_if_due(self, *, now: bool = False) -> None:
         due = self._progress.step % self.settings.training.checkpoint_every == 0
         if self.checkpoints is not None and due != now:
-            self.save_checkpoint(self.checkpoints / f"step-{self._progress.step:08d}")
+            self.save_now()
+
+    def save_now(self) -> Path:
+        """Write a checkpoint to its place among the others; from another thread use ``ask(save_now)``.
+
+        Raises:
+            CheckpointError: if the trainer was given no folder for checkpoints.
+        """
+        if self.checkpoints is None:
+            raise CheckpointError("this training has no folder for checkpoints; give save_checkpoint one")
+        return self.save_checkpoint(self.checkpoints / f"step-{self._progress.step:08d}")
 
     def save_checkpoint(self, folder: Path) -> Path:
         """Write everything needed to go on from here (see `cellnet.checkpoints`)."""

@@ -17,6 +17,7 @@ from cellnet.training import (
     TrainingSession,
     ValidationEvent,
 )
+from lab.training.copies import ModelCopy, copy_model
 from lab.training.probe import CubeFrame, Probe
 from lab.training.record import TrainingRecord
 from lab.training.snapshot import TRAIN_NAMES, VALIDATION_NAMES, Phase
@@ -35,15 +36,21 @@ class Listener:
         session: the training.
         record: where it is written down.
         is_watched: whether, at a time of `time.monotonic`, somebody looks at the cube.
+        keep_copy: takes a copy of the model whenever the training begins, pauses or ends.
     """
 
     def __init__(
-        self, session: TrainingSession, record: TrainingRecord, is_watched: Callable[[float], bool]
+        self,
+        session: TrainingSession,
+        record: TrainingRecord,
+        is_watched: Callable[[float], bool],
+        keep_copy: Callable[[ModelCopy], None],
     ) -> None:
         self.session = session
         self.record = record
         self.probe = Probe.choose(session.trainer.data)
         self._is_watched = is_watched
+        self._keep_copy = keep_copy
         self._frames = 0
         self._frame_step = -1
         self._frame_due = 0.0
@@ -85,6 +92,7 @@ class Listener:
             case CheckpointEvent():
                 self.record.add_checkpoint(self.session.store.checkpoints(self.session.run_id)[-1])
             case StateEvent():
+                self._keep_copy(copy_model(self.session))
                 if event.state is not TrainerState.FAILED:
                     self._picture(event.step, now=True)
                 if event.state in _PHASES:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from cellnet.device import describe_device
 from cellnet.errors import CellnetError, RunError
@@ -18,6 +19,7 @@ from cellnet.training import TrainingData, TrainingSession, prepare_data
 from cellnet.training.data import Progress
 from cellnet.training.fork import checkpoint_settings, fork_settings
 from cellnet.training.session import run_settings
+from lab.training.copies import ModelCopy
 from lab.training.listener import Listener
 from lab.training.record import TrainingRecord
 from lab.training.snapshot import Phase, Snapshot
@@ -37,6 +39,7 @@ class Prepare(Protocol):
 
 
 Opening = Callable[[TrainingData], TrainingSession]
+Result = TypeVar("Result")
 
 
 class TrainingService:
@@ -50,6 +53,7 @@ class TrainingService:
         store: all runs.
         interrupted: ids of the runs that an earlier process left unfinished, found at the start.
         draft: settings of the next run, shared by all tabs.
+        last_copy: the student of the newest training as it began, was last paused, or ended.
     """
 
     def __init__(self, runs: Path, *, draft: Settings, prepare: Prepare = prepare_data) -> None:
@@ -66,6 +70,8 @@ class TrainingService:
         self._session: TrainingSession | None = None
         self._watched = float("-inf")
         self._closed = False
+        self._learned: tuple[Settings, TrainingData] | None = None
+        self.last_copy: ModelCopy | None = None
 
     # What pages ask for.
 
@@ -166,6 +172,41 @@ class TrainingService:
         trainer.apply(changes)
         self._record.set(settings=trainer.control.requested)
 
+    def ask(self, function: Callable[[TrainingSession], Result]) -> Future[Result]:
+        """Call a function in the training thread between two batches, also while paused.
+
+        It should be quick: meanwhile the training waits. If the training ends first, the future gives a
+        `TrainingError`.
+
+        Raises:
+            RunError: if no training is under way.
+        """
+        session = self._trainer_session()
+        return session.trainer.ask(lambda: function(session))
+
+    def save_checkpoint(self) -> Future[Path]:
+        """Write a checkpoint between two batches, also while paused; the future gives its folder.
+
+        Raises:
+            RunError: if no training is under way.
+        """
+        return self.ask(lambda session: session.trainer.save_now())
+
+    def data_of(self, settings: Settings) -> TrainingData | None:
+        """Return what the newest training learns from, if these settings mean the same data."""
+        learned = self._learned
+        if learned is None or data_key(learned[0]) != data_key(settings):
+            return None
+        return learned[1]
+
+    def read_data(self, settings: Settings) -> TrainingData:
+        """Return what a training with these settings would learn from; takes as long as it takes.
+
+        Raises:
+            DataError, TeacherError: if the sentences or the teacher are not there.
+        """
+        return self._prepare(settings, progress=lambda *_: None, should_stop=lambda: False)
+
     def stop(self) -> None:
         """End the training with a checkpoint, or the preparation of its data; stopping twice is fine."""
         with self._lock:
@@ -232,7 +273,8 @@ class TrainingService:
         record.prepare("building the cube")
         with opening(data) as session:
             trainer = session.trainer
-            listener = Listener(session, record, self._is_watched)
+            self._learned = (trainer.settings, data)
+            listener = Listener(session, record, self._is_watched, self._keep_copy)
             listener.load_past()
             trainer.subscribe(listener)
             record.set(
@@ -254,6 +296,10 @@ class TrainingService:
             finally:
                 with self._lock:
                     self._session = None
+                trainer.control.end()
+
+    def _keep_copy(self, copy: ModelCopy) -> None:
+        self.last_copy = copy
 
     def _is_watched(self, now: float) -> bool:
         return now - self._watched < _WATCH_SECONDS
@@ -263,3 +309,10 @@ class TrainingService:
             if self._session is None:
                 raise RunError("no training is under way; start one first")
             return self._session
+
+
+def data_key(settings: Settings) -> str:
+    """Return what decides the sentences and their embeddings: equal keys, equal data."""
+    teacher = {"teacher", "teacher_width", "pooling", "normalize", "max_tokens"}
+    data = settings.data.model_dump_json(exclude={"cache_dir"})
+    return data + settings.embedding.model_dump_json(include=teacher)
