@@ -135,5 +135,5 @@ class Damage:
         generator = torch.Generator().manual_seed(self._what.seed)
         shape = (states.shape[0], 1, states.shape[2])
         pattern = torch.randn(shape, generator=generator, dtype=torch.float64)[self._index.order.cpu()]
-        rms = states.double().square().mean(dim=(0, 2), keepdim=True).sqrt()
+        rms = states.detach().double().square().mean(dim=(0, 2), keepdim=True).sqrt()
         return (self._what.noise * rms * pattern.to(states.device)).to(states.dtype)

@@ -89,7 +89,7 @@ class ControlQueue:
             self._orders.put(Changes(dict(values)))
 
     def call(self, function: Callable[[], Result]) -> Future[Result]:
-        """Ask for a call between two batches; once the training has ended the answer is a `TrainingError`."""
+        """Ask for a call between two batches; once training has ended the answer is a `TrainingError`."""
         answer: Future[Result] = Future()
         with self._lock:
             if self._ended:
