@@ -18,13 +18,14 @@ from cellnet.training import (
     ValidationEvent,
 )
 from lab.training.copies import ModelCopy, copy_model
+from lab.training.frames import FRAMES_FOLDER, FrameStore
 from lab.training.probe import CubeFrame, Probe
 from lab.training.record import TrainingRecord
 from lab.training.snapshot import TRAIN_NAMES, VALIDATION_NAMES, Phase
 
 _SECONDS_BETWEEN_FRAMES = 0.5
 _FRAME_SHARE = 0.05
-"""At most this share of the time goes into frames."""
+"""At most this share of the time goes into frames, those that are shown and those that are kept."""
 _SECONDS_BETWEEN_MEMORY = 1.0
 _PHASES = {TrainerState.RUNNING: Phase.RUNNING, TrainerState.PAUSED: Phase.PAUSED}
 
@@ -49,10 +50,14 @@ class Listener:
         self.session = session
         self.record = record
         self.probe = Probe.choose(session.trainer.data)
+        self.frames = FrameStore(session.store.folder(session.run_id) / FRAMES_FOLDER)
+        self.frames.truncate_after(session.trainer.step_count)
         self._is_watched = is_watched
         self._keep_copy = keep_copy
-        self._frames = 0
-        self._frame_step = -1
+        self._frame: CubeFrame | None = None
+        self._must_keep = False
+        self._problem = ""
+        self._show_due = 0.0
         self._frame_due = 0.0
         self._memory_due = 0.0
 
@@ -85,6 +90,8 @@ class Listener:
             case ValidationEvent():
                 values = event.losses | {"total": event.total} | asdict(event.measures)
                 self.record.add_validation(event.step, values)
+                self._must_keep = True
+                self._picture(event.step)
             case ChangeEvent():
                 self.record.add_change(
                     ChangeRecord(event.step, time.time(), event.key, event.old, event.new)
@@ -92,37 +99,57 @@ class Listener:
             case CheckpointEvent():
                 self.record.add_checkpoint(self.session.store.checkpoints(self.session.run_id)[-1])
             case StateEvent():
-                self._keep_copy(copy_model(self.session))
                 if event.state is not TrainerState.FAILED:
+                    self._keep_copy(copy_model(self.session))
+                    self._must_keep |= event.state is not TrainerState.PAUSED
                     self._picture(event.step, now=True)
                 if event.state in _PHASES:
-                    self.record.set(phase=_PHASES[event.state], error=event.error, preparation=None)
+                    self.record.set(
+                        phase=_PHASES[event.state], error=event.error or self._problem, preparation=None
+                    )
         self._measure()
 
     def _picture(self, step: int, *, now: bool = False) -> None:
-        """Send the probe through the cube if somebody looks, or the picture must not lag behind."""
+        """Send the probe through the cube if somebody looks, it is to be kept, or must not lag behind.
+
+        What is to be kept waits until the share of time allows it; a picture made meanwhile will do.
+        """
         begin = time.monotonic()
-        due = begin >= self._frame_due and self._is_watched(begin)
-        if step == self._frame_step or not (due or now):
-            return
+        frame = self._frame
+        if frame is None or frame.step != step:
+            wanted = self._must_keep or (begin >= self._show_due and self._is_watched(begin))
+            if not (now or (wanted and begin >= self._frame_due)):
+                return
+            frame = self._frame = self._make_frame(step)
+            self.record.add_frame(frame)
+            self._show_due = begin + _SECONDS_BETWEEN_FRAMES
+        if self._must_keep:
+            self._must_keep = False
+            self._keep(frame)
+        self._frame_due = max(self._frame_due, begin + (time.monotonic() - begin) / _FRAME_SHARE)
+
+    def _make_frame(self, step: int) -> CubeFrame:
+        begin = time.monotonic()
         trainer = self.session.trainer
         states, gate, cosine = self.probe.carry(trainer.model, trainer.device)
-        seconds = time.monotonic() - begin
-        self._frames += 1
-        self._frame_step = step
-        self._frame_due = begin + max(_SECONDS_BETWEEN_FRAMES, seconds / _FRAME_SHARE)
-        self.record.add_frame(
-            CubeFrame(
-                number=self._frames,
-                step=step,
-                dimensions=trainer.settings.lattice.dimensions,
-                states=states,
-                gate=gate,
-                cosine=cosine,
-                text=self.probe.text,
-                seconds=seconds,
-            )
+        return CubeFrame(
+            number=1 if self._frame is None else self._frame.number + 1,
+            step=step,
+            dimensions=trainer.settings.lattice.dimensions,
+            states=states,
+            gate=gate,
+            cosine=cosine,
+            text=self.probe.text,
+            seconds=time.monotonic() - begin,
         )
+
+    def _keep(self, frame: CubeFrame) -> None:
+        """Write a frame beside the run; the training goes on if that is not possible, but says so."""
+        try:
+            self.frames.add(frame)
+        except (OSError, ValueError) as error:
+            self._problem = f"the picture of step {frame.step} could not be kept: {error}"
+            self.record.set(error=self._problem)
 
     def _measure(self) -> None:
         now = time.monotonic()

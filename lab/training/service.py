@@ -20,6 +20,7 @@ from cellnet.training.data import Progress
 from cellnet.training.fork import checkpoint_settings, fork_settings
 from cellnet.training.session import run_settings
 from lab.training.copies import ModelCopy
+from lab.training.frames import FRAMES_FOLDER, FrameStore
 from lab.training.listener import Listener
 from lab.training.record import TrainingRecord
 from lab.training.snapshot import Phase, Snapshot
@@ -70,6 +71,7 @@ class TrainingService:
         self._session: TrainingSession | None = None
         self._watched = float("-inf")
         self._closed = False
+        self._frames: dict[str, FrameStore] = {}
         self._learned: tuple[Settings, TrainingData] | None = None
         self.last_copy: ModelCopy | None = None
 
@@ -82,6 +84,15 @@ class TrainingService:
     def watch(self) -> None:
         """Say that somebody looks at the cube; frames are computed for a few seconds from now on."""
         self._watched = time.monotonic()
+
+    def frames(self, run_id: str) -> FrameStore:
+        """Return the pictures of the cube that were kept while a run trained in the lab; there may be none.
+
+        Raises:
+            RunError: if there is no such run.
+        """
+        folder = self.store.folder(run_id) / FRAMES_FOLDER
+        return self._frames.setdefault(run_id, FrameStore(folder))
 
     def wait_for(self, condition: Callable[[Snapshot], bool], timeout: float) -> Snapshot:
         """Wait until the snapshot satisfies a condition and return it.

@@ -10,7 +10,7 @@ import pytest
 from training_data import PATIENCE, made_up_data, small_service, small_settings
 
 from cellnet.checkpoints import load_checkpoint
-from cellnet.errors import DataError, RunError, SettingsError
+from cellnet.errors import DataError, RunError, SettingsError, TrainingError
 from cellnet.settings import Settings
 from cellnet.teacher import EmbeddingCancelled
 from cellnet.training import TrainingData
@@ -82,11 +82,86 @@ def test_a_frame_shows_the_probe_before_and_after_every_lattice_step(service: Tr
     assert frame.text.startswith("Sentence number 64")
 
 
-def test_frames_cost_nothing_while_nobody_looks(service: TrainingService) -> None:
-    service.start(small_settings(max_steps=30))
+def test_while_nobody_looks_frames_are_made_only_to_be_kept(service: TrainingService) -> None:
+    service.start(small_settings(max_steps=30, validate_every=1000))
     end = wait(service, lambda seen: seen.phase is Phase.FINISHED)
     assert end.frame is not None
     assert end.frame.number == 2  # at the start and at the end
+    assert end.run_id is not None
+    assert service.frames(end.run_id).steps() == [0, 30]
+
+
+def test_frames_are_kept_at_validations_as_far_as_their_share_of_time_allows(
+    service: TrainingService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.training.listener._FRAME_SHARE", 1e6)
+    service.start(small_settings(max_steps=12))
+    end = wait(service, lambda seen: seen.phase is Phase.FINISHED)
+    assert end.run_id is not None
+    frames = service.frames(end.run_id)
+    assert frames.steps() == [0, 5, 10, 12]
+    last = frames.load(12)
+    assert end.frame is not None
+    np.testing.assert_allclose(last.states, end.frame.states, rtol=1e-3, atol=1e-4)
+    assert (last.text, last.cosine) == (end.frame.text, end.frame.cosine)
+    monkeypatch.setattr("lab.training.listener._FRAME_SHARE", 1e-9)
+    service.resume_run(end.run_id, {"training.max_steps": 20})
+    wait(service, lambda seen: seen.phase is Phase.FINISHED and seen.step == 20)
+    assert service.frames(end.run_id).steps() == [0, 5, 10, 12, 20]
+
+
+def test_frames_that_cannot_be_kept_do_not_end_the_training(
+    service: TrainingService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("lab.training.frames.save_file", full)
+    seen = started(service)
+    assert "step 0 could not be kept: No space left" in seen.error
+
+
+def test_a_checkpoint_is_saved_when_asked_for_also_while_paused(service: TrainingService) -> None:
+    with pytest.raises(RunError, match="start one first"):
+        service.save_checkpoint()
+    started(service)
+    folder = service.save_checkpoint().result(PATIENCE)
+    saved = service.snapshot().checkpoint
+    assert saved is not None
+    assert load_checkpoint(folder).state["step"] == saved.step
+    service.pause()
+    paused = wait(service, lambda seen: seen.phase is Phase.PAUSED)
+    service.save_checkpoint().result(PATIENCE)
+    again = service.snapshot()
+    assert again.phase is Phase.PAUSED
+    assert again.checkpoint is not None
+    assert again.checkpoint.step == paused.step
+
+
+def test_what_is_asked_for_is_answered_in_the_training_thread_or_refused(service: TrainingService) -> None:
+    started(service)
+    name = service.ask(lambda _: threading.current_thread().name).result(PATIENCE)
+    assert name == TRAINER
+
+    def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        service.ask(fail).result(PATIENCE)
+    assert service.snapshot().phase is Phase.RUNNING
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        begun.set()
+        go_on.wait(PATIENCE)
+
+    service.ask(hold)
+    assert begun.wait(PATIENCE)
+    service.stop()
+    late = service.ask(lambda _: 1)
+    go_on.set()
+    with pytest.raises(TrainingError, match="has ended"):
+        late.result(PATIENCE)
 
 
 def test_watching_does_not_change_what_is_learned(tmp_path: Path) -> None:

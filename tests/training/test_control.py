@@ -2,9 +2,9 @@
 
 import pytest
 
-from cellnet.errors import SettingsError
+from cellnet.errors import SettingsError, TrainingError
 from cellnet.settings import Settings
-from cellnet.training.control import Changes, Command, ControlQueue
+from cellnet.training.control import Call, Changes, Command, ControlQueue
 
 
 def test_orders_keep_their_order() -> None:
@@ -58,3 +58,33 @@ def test_given_values_are_copied() -> None:
     control.change(values)
     values["loss.similarity"] = 9.0
     assert control.next(wait=False) == Changes({"loss.similarity": 0.25})
+
+
+def test_a_call_is_carried_out_once_and_its_answer_or_error_goes_to_the_asker() -> None:
+    control = ControlQueue(Settings())
+    good, bad = control.call(lambda: 7), control.call(lambda: 1 // 0)
+    dropped = control.call(lambda: pytest.fail("it was cancelled"))
+    assert dropped.cancel()
+    for _ in range(3):
+        order = control.next(wait=False)
+        assert isinstance(order, Call)
+        order.carry_out()
+    assert good.result(0) == 7
+    with pytest.raises(ZeroDivisionError):
+        bad.result(0)
+
+
+def test_at_the_end_calls_are_refused_and_other_orders_stay() -> None:
+    control = ControlQueue(Settings())
+    early = control.call(lambda: 1)
+    control.send(Command.PAUSE)
+    control.change({"loss.similarity": 0.25})
+    control.end()
+    for answer in (early, control.call(lambda: 2)):
+        with pytest.raises(TrainingError, match="has ended"):
+            answer.result(0)
+    assert control.next(wait=False) is Command.PAUSE
+    assert control.next(wait=False) == Changes({"loss.similarity": 0.25})
+    control.begin()
+    control.call(lambda: 3)
+    assert isinstance(control.next(wait=False), Call)
