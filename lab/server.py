@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from cellnet.checkpoints import pack
 from cellnet.errors import CheckpointError, RunError
+from cellnet.transfer import IMPORTS_FOLDER, export_run
 from lab.presets import FIRST_RUN, lab_preset
 from lab.students import StudentShelf
 from lab.training import TrainingService
@@ -82,6 +84,7 @@ def install_service(service: TrainingService, shelf: StudentShelf | None = None)
 async def lifespan(_: object) -> AsyncIterator[None]:
     """Open the service before the first page is served; stop and join its thread when the server ends."""
     service = TrainingService(runs_folder(), draft=lab_preset(FIRST_RUN))
+    _clear_leftovers(service.store.root)
     remove = install_service(service)
     # The modules stay for good: without them the collections that Streamlit forces take a tenth as long.
     gc.collect()
@@ -98,16 +101,29 @@ def base_path() -> str:
     return f"/{base}" if base else ""
 
 
-def checkpoint_url(run_id: str) -> str:
-    """Address under which the newest checkpoint of a run is downloaded."""
-    return f"{base_path()}/checkpoints/{run_id}"
+def checkpoint_url(run_id: str, step: int | None = None) -> str:
+    """Address under which a checkpoint of a run is downloaded, by default the newest."""
+    return f"{base_path()}/checkpoints/{run_id}" + ("" if step is None else f"/{step}")
+
+
+def run_url(run_id: str) -> str:
+    """Address under which a whole run is downloaded as one zip file."""
+    return f"{base_path()}/runs/{run_id}.zip"
 
 
 def download_routes() -> list[BaseRoute]:
     """Routes to hand to ``st.App(routes=...)``."""
-    route = Route(f"{base_path()}/checkpoints/{{run_id}}", _guarded(_send_checkpoint), methods=["GET"])
-    route.methods = {"GET"}  # Starlette adds HEAD, which would pack a file for nothing
-    return [route]
+    routes = [
+        Route(base_path() + path, _guarded(endpoint), methods=["GET"])
+        for path, endpoint in (
+            ("/checkpoints/{run_id}", _send_checkpoint),
+            ("/checkpoints/{run_id}/{step:int}", _send_checkpoint),
+            ("/runs/{run_id}.zip", _send_run),
+        )
+    ]
+    for route in routes:
+        route.methods = {"GET"}  # Starlette adds HEAD, which would pack a file for nothing
+    return [*routes]
 
 
 def _guarded(endpoint: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
@@ -130,26 +146,41 @@ def _allowed_hosts() -> set[str]:
 
 
 def _send_checkpoint(request: Request) -> Response:
-    """Pack the newest checkpoint of a run beside the runs and stream it; nothing is held in memory."""
+    """Send the checkpoint of a step, or the newest, of a run."""
     store = get_service().store
-    run_id = request.path_params["run_id"]
+    run_id, step = request.path_params["run_id"], request.path_params.get("step")
     try:
-        folder = store.folder(run_id)
+        store.folder(run_id)
     except RunError as error:
         return _refusal(404, str(error))
-    checkpoints = store.checkpoints(run_id)
-    if not checkpoints:
-        return _refusal(404, f"the run {run_id} has no checkpoint yet")
-    newest = checkpoints[-1]
-    name = f"{folder.name}-step-{newest.step}.zip"
-    parent = store.root / _DOWNLOADS
+    found = [checkpoint for checkpoint in store.checkpoints(run_id) if step in (None, checkpoint.step)]
+    if not found:
+        missing = "checkpoint yet" if step is None else f"checkpoint of step {step}"
+        return _refusal(404, f"the run {run_id} has no {missing}")
+    chosen = found[-1]
+    return _send(f"{run_id}-step-{chosen.step}.zip", lambda target: pack(chosen.path, target))
+
+
+def _send_run(request: Request) -> Response:
+    """Send a whole run."""
+    store, run_id = get_service().store, request.path_params["run_id"]
+    try:
+        store.folder(run_id)
+    except RunError as error:
+        return _refusal(404, str(error))
+    return _send(f"{run_id}.zip", lambda target: export_run(store, run_id, target))
+
+
+def _send(name: str, write: Callable[[Path], Path]) -> Response:
+    """Write a file beside the runs and stream it; nothing of it is held in memory."""
+    parent = get_service().store.root / _DOWNLOADS
     parent.mkdir(exist_ok=True)
     target = Path(mkdtemp(dir=parent)) / name
     try:
-        pack(newest.path, target)
-    except CheckpointError as error:
+        write(target)
+    except (CheckpointError, RunError) as error:
         _discard(target)
-        return _refusal(409, f"{error}; a newer checkpoint may have replaced it: try again")
+        return _refusal(409, f"{error}; the run may have changed meanwhile: try again")
     return FileResponse(
         target,
         media_type="application/zip",
@@ -157,6 +188,13 @@ def _send_checkpoint(request: Request) -> Response:
         headers={"Cache-Control": "no-store"},
         background=BackgroundTask(_discard, target),
     )
+
+
+def _clear_leftovers(root: Path) -> None:
+    """Remove what downloads and imports of a killed server left behind."""
+    for name in (_DOWNLOADS, IMPORTS_FOLDER):
+        if (root / name).is_dir():
+            shutil.rmtree(root / name)
 
 
 def _discard(target: Path) -> None:
