@@ -1,5 +1,7 @@
 """Turning a training while it runs: distance ratios, loss weights, learning rate, gate temperature."""
 
+from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, Final
 
 import streamlit as st
@@ -22,6 +24,7 @@ RATES: Final = ("training.learning_rate", "gate.temperature")
 WEIGHTS: Final = tuple(sorted(name for name in LIVE_SETTINGS if name.startswith("loss.")))
 _KEY: Final = "live"
 _SEEN: Final = "live_seen"
+_SAVING: Final = "checkpoint_saving"
 _PERIOD: Final = 1.0
 
 
@@ -48,6 +51,7 @@ def steering(service: TrainingService) -> None:
         st.subheader("Rate and gate")
         _column(RATES, snapshot.settings, values, places)
         run_facts(snapshot)
+        _save_button(service, snapshot)
     wanted, problems = checked(snapshot.settings, values)
     show_problems(problems, places)
     with tiers:
@@ -83,6 +87,24 @@ def run_facts(snapshot: Snapshot) -> None:
         f"Download checkpoint (step {snapshot.checkpoint.step:,}, {megabytes:.0f} MB)",
         checkpoint_url(snapshot.run_id),
         help="Weights, optimizer, settings and random states as one zip file of safetensors and JSON.",
+        width="stretch",
+    )
+
+
+def _save_button(service: TrainingService, snapshot: Snapshot) -> None:
+    """Save a checkpoint before the next batch; until it is written the button waits."""
+    saving: Future[Path] | None = st.session_state.get(_SAVING)
+    waits = saving is not None and not saving.done()
+    if saving is not None and not waits and (error := saving.exception()):
+        st.error(f"The checkpoint was not saved: {error}")
+    st.button(
+        "Saving after this batch ..." if waits else "Save a checkpoint now",
+        key="save",
+        disabled=waits or snapshot.stopping,
+        on_click=order,
+        args=(lambda: st.session_state.update({_SAVING: service.save_checkpoint()}),),
+        help="Written between two batches, also while paused. Of those that are not the best, the newest "
+        "few are kept, as the settings say.",
         width="stretch",
     )
 

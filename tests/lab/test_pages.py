@@ -108,6 +108,32 @@ def test_start_pause_turn_step_resume_stop(install: Install) -> None:
     assert any(part.proto.url.startswith("/checkpoints/") for part in app.get("link_button"))
 
 
+def test_a_checkpoint_is_saved_while_paused_and_what_goes_wrong_is_said(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = install()
+    service.start(small_settings())
+    wait(service, lambda seen: seen.step > 2)
+    service.pause()
+    step = wait(service, lambda seen: seen.phase is Phase.PAUSED).step
+    app = open_train()
+    assert not app.get("link_button")
+    app.button(key="save").click().run()
+    wait(service, lambda seen: seen.checkpoint is not None)
+    app.run()
+    assert any(f"step {step:,}" in part.proto.label for part in app.get("link_button"))
+
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("cellnet.training.trainer.save_checkpoint", full)
+    app.button(key="save").click().run()
+    service.ask(lambda _: None).result(PATIENCE)
+    app.run()
+    assert any("not saved: No space left" in error.value for error in app.error)
+    assert service.snapshot().phase is Phase.PAUSED
+
+
 def test_a_second_tab_sees_the_same_training_and_follows_the_first(install: Install) -> None:
     service = install()
     first = open_train()
