@@ -1,5 +1,52 @@
-"""Runs: all trainings."""
+"""Runs: all trainings side by side; go on with them, take them away, bring them in."""
 
 import streamlit as st
 
-st.info("This page is being built.")
+from lab.server import get_service
+from lab.views.run_compare import overlay, settings_difference
+from lab.views.run_detail import checkpoints, description, export, going_on
+from lab.views.runs import choose_one, choose_runs, deletion, restoring
+
+VIEWS = {
+    "curves": "Curves",
+    "settings": "Settings",
+    "checkpoints": "Checkpoints",
+    "go on": "Resume or fork",
+    "describe": "Describe",
+    "export": "Export",
+}
+
+service = get_service()
+chosen = choose_runs(service)
+if st.session_state["runs_place"] == "trash":
+    restoring(service, chosen)
+    st.stop()
+
+deletion(service, chosen)
+if not chosen:
+    st.caption("Select runs at the left edge of the table to compare them, go on with them or export them.")
+    st.stop()
+
+view = st.segmented_control(
+    "View",
+    list(VIEWS),
+    format_func=VIEWS.__getitem__,
+    default="curves",
+    required=True,
+    key="runs_view",
+    label_visibility="collapsed",
+    bind="query-params",
+)
+match view:
+    case "curves":
+        overlay(service, chosen)
+    case "settings":
+        settings_difference(service, chosen)
+    case "checkpoints":
+        checkpoints(service, choose_one(chosen, "Checkpoints of"))
+    case "go on":
+        going_on(service, choose_one(chosen, "Go on with"))
+    case "describe":
+        description(service, choose_one(chosen, "Describe"))
+    case "export":
+        export(service, chosen)

@@ -22,7 +22,7 @@ _POINTS: Final = 2000
 _DOTS: Final = 80
 _PANEL: Final = (3.7, 2.4)
 _LINES: Final = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
-_STYLE: Final = {
+_STYLE: Final[Any] = {
     "font.size": 8.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -133,7 +133,7 @@ def cube_image(
             line[0].set_ylabel(label)
         figure.colorbar(picture, ax=grid[:2], shrink=0.7, label="activity (rms of the state)")
         handles = [
-            mpl.lines.Line2D([], [], marker="s", linestyle="", color=c) for c in EXPERT_COLORS.values()
+            Line2D([], [], marker="s", linestyle="", color=color) for color in EXPERT_COLORS.values()
         ]
         figure.legend(handles, list(EXPERT_COLORS), loc="outside lower center", ncols=3, frameon=False)
         return _saved(figure, kind)

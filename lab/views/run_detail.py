@@ -1,0 +1,315 @@
+"""One run: its words, its checkpoints, going on with it, taking it away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import streamlit as st
+
+from cellnet.errors import CellnetError
+from cellnet.runs import CheckpointRecord, RunRecord
+from cellnet.settings import Settings, get_value, to_toml
+from cellnet.training.fork import FORKABLE, checkpoint_settings
+from lab.figures.runs import all_tags, curves_csv, figures_of, run_label
+from lab.forms import FIELDS, checked, field_label, field_widget, group_label, show_problems
+from lab.report import SENTENCE, html_report, teacher_probe
+from lab.server import checkpoint_url
+from lab.training import TrainingService
+from lab.views.markup import facts_markup
+from lab.views.status import REFUSED, order
+
+PAGES: Final = Path(__file__).resolve().parents[2] / "pages"
+_STEPS: Final = "training.max_steps"
+_USUAL_CHANGES: Final = (
+    _STEPS,
+    "training.learning_rate",
+    "lattice.local_distance_ratio",
+    "lattice.functional_distance_ratio",
+)
+_MOST_CHECKPOINTS: Final = 20
+_SIZES: Final = (3, 2, 3, 4, 4, 3, 3)
+
+
+# Words.
+
+
+def description(service: TrainingService, run: RunRecord) -> None:
+    """Name, tags and note, kept as they are typed; the figures beside them."""
+    words, figures = st.columns([3, 2], gap="large")
+    with words:
+        keys = {name: f"runs_{name}.{run.id}" for name in ("name", "tags", "note")}
+        args = (service, run.id, keys)
+        st.text_input(
+            "Name",
+            run.name,
+            max_chars=80,
+            key=keys["name"],
+            on_change=_describe,
+            args=args,
+            help="For people; need not be unique. Empty: the id is shown.",
+        )
+        st.multiselect(
+            "Tags",
+            sorted({*all_tags(service.store.list()), *run.tags}),
+            list(run.tags),
+            accept_new_options=True,
+            key=keys["tags"],
+            on_change=_describe,
+            args=args,
+            help="Type a new one and press Enter. The table can be filtered by them.",
+        )
+        st.text_area(
+            "Note",
+            run.note,
+            height=140,
+            max_chars=10_000,
+            key=keys["note"],
+            on_change=_describe,
+            args=args,
+            help="What was tried, what came out. Kept when you leave the field.",
+        )
+    with figures:
+        store = service.store
+        st.html(facts_markup(figures_of(run, store.latest("train"), store.latest("validation"))))
+
+
+def _describe(service: TrainingService, run_id: str, keys: dict[str, str]) -> None:
+    state = st.session_state
+    tags = [tag.strip() for tag in state[keys["tags"]] if tag.strip()]
+    order(
+        lambda: service.store.update(
+            run_id, name=state[keys["name"]].strip(), tags=tags, note=state[keys["note"]]
+        )
+    )
+
+
+# Going on.
+
+
+def going_on(service: TrainingService, run: RunRecord) -> None:
+    """Resume the run, or fork it with changes."""
+    saved = service.store.checkpoints(run.id)
+    if not saved:
+        st.info("This run has no checkpoint to go on from: it ended before the first was written.")
+        return
+    busy = service.snapshot().phase.is_active
+    if busy:
+        st.info("A training is under way; stop it to go on with another run.")
+    resume, fork = st.columns([2, 5], gap="large")
+    with resume:
+        st.subheader("Resume", help="The same run goes on from its newest checkpoint, as if never stopped.")
+        _resume(service, run, saved[-1], busy)
+    with fork:
+        st.subheader(
+            "Fork",
+            help="A new run begins with the weights of a checkpoint: steps count from 0, the optimizer and "
+            "the learning rate's schedule begin anew. This run stays as it is.",
+        )
+        _fork(service, run, saved, busy)
+
+
+def _resume(service: TrainingService, run: RunRecord, newest: CheckpointRecord, busy: bool) -> None:
+    st.caption(_resume_caption(run, newest))
+    steps = st.number_input(
+        "Training steps, in all",
+        min_value=newest.step + 1,
+        value=max(run.max_steps, newest.step + 1),
+        step=100,
+        key=f"runs_more.{run.id}",
+        help="Raise it to train longer than planned. The schedule of the learning rate is stretched to it.",
+    )
+    resume_button(service, run, {} if steps == run.max_steps else {_STEPS: steps}, disabled=busy)
+
+
+def _resume_caption(run: RunRecord, newest: CheckpointRecord) -> str:
+    lost = run.step - newest.step
+    text = f"From step {newest.step:,}."
+    return f"{text} The {lost:,} steps after it are made again." if lost > 0 else text
+
+
+def resume_button(
+    service: TrainingService,
+    run: RunRecord,
+    overrides: dict[str, Any] | None = None,
+    *,
+    label: str = "Resume",
+    disabled: bool = False,
+) -> None:
+    """The button that goes on with a run from its newest checkpoint, wherever that is offered."""
+    st.button(
+        label,
+        key=f"resume.{run.id}",
+        type="primary",
+        disabled=disabled,
+        on_click=order,
+        args=(lambda: service.resume_run(run.id, overrides or None),),
+        help="Go on with this run from its newest checkpoint.",
+    )
+
+
+def _fork(service: TrainingService, run: RunRecord, saved: Sequence[CheckpointRecord], busy: bool) -> None:
+    start, what = st.columns([2, 5], vertical_alignment="bottom")
+    by_step = {checkpoint.step: checkpoint for checkpoint in reversed(saved)}
+    best = next((place for place, checkpoint in enumerate(by_step.values()) if checkpoint.best), 0)
+    step = start.selectbox(
+        "From step",
+        list(by_step),
+        index=best,
+        format_func=lambda step: f"{step:,}{' (best)' if by_step[step].best else ''}",
+        key=f"runs_fork_step.{run.id}",
+        help="The checkpoint whose weights the new run begins with.",
+    )
+    names = what.multiselect(
+        "Change",
+        FORKABLE,
+        default=_USUAL_CHANGES,
+        format_func=lambda name: f"{group_label(name.partition('.')[0])}: {FIELDS[name].title}",
+        key=f"runs_fork_names.{run.id}",
+        help="Settings to change; all others stay as they were at that step. What decides the shape of the "
+        "weights cannot change.",
+    )
+    base = checkpoint_settings(by_step[step].path)
+    values, places = _fork_fields(names, base, f"runs_fork.{run.id}.{step}")
+    name = st.text_input(
+        "Name of the new run", f"{run.name or run.id[-6:]}, forked", key=f"runs_fork_name.{run.id}"
+    )
+    _, problems = checked(base, values)
+    show_problems(problems, places)
+    changes = {name: value for name, value in values.items() if value != get_value(base, name)}
+    listed = ", ".join(
+        f"{field_label(name)} {get_value(base, name)} → {new}" for name, new in changes.items()
+    )
+    st.caption(
+        f"Changes: {listed}." if changes else "Nothing is changed yet; the fork would repeat this run."
+    )
+    st.button(
+        "Fork",
+        key=f"runs_fork_button.{run.id}",
+        type="primary",
+        disabled=busy or bool(problems),
+        on_click=order,
+        args=(lambda: service.fork_run(run.id, step, changes, name=name),),
+        help="Begin the new run now.",
+    )
+
+
+def _fork_fields(names: Sequence[str], base: Settings, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    values, places = {}, {}
+    columns = st.columns(3)
+    for place, name in enumerate(names):
+        with columns[place % 3]:
+            values[name] = field_widget(name, get_value(base, name), key=f"{key}.{name}")
+            places[name] = st.empty()
+    return values, places
+
+
+# Checkpoints.
+
+
+def checkpoints(service: TrainingService, run: RunRecord) -> None:
+    """The checkpoints of a run: take them away, or look into them."""
+    saved = sorted(service.store.checkpoints(run.id), key=lambda checkpoint: -checkpoint.step)
+    if not saved:
+        st.info("This run has no checkpoint. One is written on Stop, and as often as the settings say.")
+        return
+    head = ("Step", "", "Size", "Written", "", "", "")
+    for column, text in zip(st.columns(_SIZES), head, strict=True):
+        column.caption(text)
+    for checkpoint in saved[:_MOST_CHECKPOINTS]:
+        _checkpoint(run, checkpoint)
+    if len(saved) > _MOST_CHECKPOINTS:
+        st.caption(f"The newest {_MOST_CHECKPOINTS} of {len(saved)} checkpoints.")
+
+
+def _checkpoint(run: RunRecord, checkpoint: CheckpointRecord) -> None:
+    step, best, size, written, download, probe, lattice = st.columns(_SIZES, vertical_alignment="center")
+    step.markdown(f"{checkpoint.step:,}")
+    best.markdown("**best**" if checkpoint.best else "")
+    size.markdown(f"{checkpoint.bytes / 1e6:.1f} MB")
+    written.markdown(time.strftime("%Y-%m-%d %H:%M", time.localtime(checkpoint.created)))
+    download.link_button(
+        "Download",
+        checkpoint_url(run.id),
+        key=f"runs_download.{checkpoint.step}",
+        help="Weights, optimizer, settings and random states as one zip file of safetensors and JSON.",
+        width="stretch",
+    )
+    where = {"run": run.id, "step": str(checkpoint.step)}
+    probe.page_link(PAGES / "probe.py", label="Probe it", icon="🔬", query_params=where)
+    lattice.page_link(PAGES / "lattice.py", label="See it in 3D", icon="🧊", query_params=where)
+
+
+# Taking away.
+
+
+def export(service: TrainingService, chosen: Sequence[RunRecord]) -> None:
+    """Curves, settings and reports as files."""
+    curves, whole = st.columns(2, gap="large")
+    with curves:
+        st.subheader("Of all selected runs")
+        for form, words in (("wide", "one column per metric"), ("long", "one row per value")):
+            st.download_button(
+                f"Curves as CSV, {words}",
+                _csv(service, [run.id for run in chosen], form),
+                f"curves-{form}.csv",
+                "text/csv",
+                key=f"runs_csv_{form}",
+                on_click="ignore",
+                help="Every logged step of training and validation, not thinned.",
+                width="stretch",
+            )
+        st.caption("The overlaid curves as SVG or PNG are below the curves themselves.")
+    with whole:
+        st.subheader("Of each run")
+        for run in chosen:
+            _export_one(service, run)
+
+
+def _csv(service: TrainingService, ids: Sequence[str], form: Any) -> Callable[[], str]:
+    return lambda: curves_csv({run_id: service.store.metrics(run_id) for run_id in ids}, form)
+
+
+def _export_one(service: TrainingService, run: RunRecord) -> None:
+    st.markdown(f"**{run_label(run)}**")
+    with st.container(horizontal=True):
+        st.download_button(
+            "Settings as TOML",
+            lambda: to_toml(Settings(**run.settings)),
+            f"{run.id}.toml",
+            "text/plain",
+            key=f"runs_toml.{run.id}",
+            on_click="ignore",
+            help="For: cellnet train --config FILE, or the form on the Train page.",
+        )
+        st.button(
+            "Write an HTML report",
+            key=f"runs_write_report.{run.id}",
+            on_click=_write_report,
+            args=(service, run),
+            help="Curves, figures, tiers, a picture of the cube and all settings in one file that opens "
+            "without a server.",
+        )
+        if report := st.session_state.get(f"runs_report.{run.id}"):
+            st.download_button(
+                f"Report ({len(report) / 1e6:.1f} MB)",
+                report,
+                f"{run.id}.html",
+                "text/html",
+                key=f"runs_report_download.{run.id}",
+                type="primary",
+                on_click="ignore",
+            )
+
+
+def _write_report(service: TrainingService, run: RunRecord) -> None:
+    """The picture needs the teacher and a checkpoint; without them the report is refused, saying why."""
+    try:
+        probe = teacher_probe(Settings(**run.settings).embedding, SENTENCE)
+        report = html_report(service.store, run.id, probe)
+    except CellnetError as error:
+        st.session_state[REFUSED] = str(error)
+    else:
+        st.session_state[f"runs_report.{run.id}"] = report.encode()
