@@ -40,7 +40,7 @@ MAX_EMBEDDED: Final = 4096
 MAX_INSPECTIONS: Final = 64
 MAX_INSPECTION_BYTES: Final = 512 * 10**6
 PATIENCE: Final = 2.0
-"""Seconds to wait for a batch to end before an older copy of the live student is given out instead."""
+"""Seconds to wait by default for a batch to end before an older copy is given out instead."""
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -60,6 +60,7 @@ class Student:
         texts: sentences to choose from, held-out ones first, at most `MAX_TEXTS`; empty if the data of its
             run are not in memory (see `StudentShelf.read_texts`).
         embeddings: the teacher's embeddings of these texts, (n, D).
+        held_out: how many of them, the first ones, were held out.
     """
 
     model: CellNet
@@ -68,6 +69,7 @@ class Student:
     live: bool
     texts: tuple[str, ...] = ()
     embeddings: FloatArray = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
+    held_out: int = 0
 
 
 class Teachers:
@@ -90,6 +92,7 @@ class _Sentences:
 
     texts: tuple[str, ...]
     embeddings: FloatArray
+    held_out: int
     rows: dict[str, int]
 
     @classmethod
@@ -98,7 +101,7 @@ class _Sentences:
         trained = data.train_texts[: MAX_TEXTS - len(held_out)]
         embeddings = np.concatenate([data.validation[: len(held_out)], data.train[: len(trained)]])
         texts = (*held_out, *trained)
-        return cls(texts, embeddings, {text: row for row, text in enumerate(texts)})
+        return cls(texts, embeddings, len(held_out), {text: row for row, text in enumerate(texts)})
 
 
 class StudentShelf:
@@ -115,6 +118,7 @@ class StudentShelf:
         self._lock = threading.Lock()
         self._copying, self._embedding, self._inspecting = (threading.Lock() for _ in range(3))
         self._pending: Future[ModelCopy] | None = None
+        self._fresh: ModelCopy | None = None
         self._live: tuple[ModelCopy, CellNet] | None = None
         self._stored: OrderedDict[tuple[str, int, float], CellNet] = OrderedDict()
         self._sentences: OrderedDict[str, _Sentences] = OrderedDict()
@@ -123,20 +127,22 @@ class StudentShelf:
             OrderedDict()
         )
 
-    def get(self, run: str = LIVE, step: int | None = None) -> Student:
+    def get(self, run: str = LIVE, step: int | None = None, *, wait: float = PATIENCE) -> Student:
         """Return the student of a run and step.
 
         Args:
             run: a run, a unique prefix or "latest"; ``LIVE`` is the training under way, or else the last
-                one of this process as it was when it ended. While a batch takes longer than `PATIENCE`,
-                the live student is the newest copy that there is.
+                one of this process as it was when it ended.
             step: of a checkpoint; by default the best, or if none is marked the newest.
+            wait: seconds to wait for the batch under way to end; when it takes longer, the live student is
+                the newest copy that there is. What follows a training once a second waits 0: it orders a
+                copy each time and gets the one that was ordered before.
 
         Raises:
             RunError: if there is no such run or checkpoint, or no training yet; it says what to do.
             CheckpointError: if the checkpoint is damaged.
         """
-        return self._get_live() if run == LIVE else self._get_stored(run, step)
+        return self._get_live(wait) if run == LIVE else self._get_stored(run, step)
 
     def read_texts(self, student: Student) -> Student:
         """Return the student with the sentences of its run, reading and embedding them where necessary.
@@ -225,21 +231,23 @@ class StudentShelf:
             model = self._stored[key]
         return self._with_texts(Student(model, record.id, checkpoint.step, live=False))
 
-    def _get_live(self) -> Student:
+    def _get_live(self, wait: float) -> Student:
         with self._copying:
-            copy, live = self._newest_copy()
+            copy, live = self._newest_copy(wait)
             if self._live is None or self._live[0] is not copy:
                 self._live = (copy, copy.build())
             model = self._live[1]
         return self._with_texts(Student(model, copy.run, copy.step, live))
 
-    def _newest_copy(self) -> tuple[ModelCopy, bool]:
+    def _newest_copy(self, wait: float) -> tuple[ModelCopy, bool]:
         """Return the newest copy there is, and whether its training is under way."""
         try:
+            if self._pending is not None and self._pending.done():
+                self._harvest(self._pending, 0.0)
             if self._pending is None:
                 self._pending = self._service.ask(self._copy)
             older = self._older_copy()
-            copy = self._pending.result(None if older is None else PATIENCE)
+            return self._harvest(self._pending, None if older is None else wait), True
         except TimeoutError:
             assert older is not None
             return older, True
@@ -251,11 +259,14 @@ class StudentShelf:
                     "there is no student yet; start a training on the page Train, or choose a run"
                 ) from None
             return last, False
+
+    def _harvest(self, pending: Future[ModelCopy], wait: float | None) -> ModelCopy:
+        self._fresh = pending.result(wait)
         self._pending = None
-        return copy, True
+        return self._fresh
 
     def _older_copy(self) -> ModelCopy | None:
-        candidates = [self._service.last_copy, self._live[0] if self._live else None]
+        candidates = (self._service.last_copy, self._fresh)
         return max((copy for copy in candidates if copy), key=lambda copy: copy.time, default=None)
 
     def _copy(self, session: TrainingSession) -> ModelCopy:
@@ -277,9 +288,9 @@ class StudentShelf:
 
     def _with_texts(self, student: Student) -> Student:
         known = self._known(student.model.settings)
-        return (
-            student if known is None else replace(student, texts=known.texts, embeddings=known.embeddings)
-        )
+        if known is None:
+            return student
+        return replace(student, texts=known.texts, embeddings=known.embeddings, held_out=known.held_out)
 
 
 def _limit(kept: OrderedDict[Key, Value], newest: Key, count: int) -> None:

@@ -137,11 +137,10 @@ def test_asking_while_the_training_ends_never_hangs(service: TrainingService, sh
 
 
 def test_a_slow_batch_gives_the_older_copy_and_the_next_call_the_newer_one(
-    service: TrainingService, shelf: StudentShelf, monkeypatch: pytest.MonkeyPatch
+    service: TrainingService, shelf: StudentShelf
 ) -> None:
     started(service)
     known = shelf.get()
-    monkeypatch.setattr(students, "PATIENCE", 0.01)
     go_on, waiting = threading.Event(), threading.Event()
 
     def slow(_: object) -> None:
@@ -150,10 +149,22 @@ def test_a_slow_batch_gives_the_older_copy_and_the_next_call_the_newer_one(
 
     service.ask(slow)
     assert waiting.wait(PATIENCE)
-    assert shelf.get().model is known.model
+    assert shelf.get(wait=0.01).model is known.model
+    assert shelf.get(wait=0.0).model is known.model
     go_on.set()
-    monkeypatch.setattr(students, "PATIENCE", PATIENCE)
-    assert shelf.get().step > known.step
+    assert shelf.get(wait=PATIENCE).step > known.step
+
+
+def test_what_does_not_wait_gets_the_copy_that_was_ordered_before(
+    service: TrainingService, shelf: StudentShelf
+) -> None:
+    started(service)
+    steps = []
+    for _ in range(4):
+        steps.append(shelf.get(wait=0.0).step)
+        service.ask(lambda _: None).result(PATIENCE)
+        service.wait_for(lambda seen: seen.step > steps[-1] + 3, PATIENCE)
+    assert steps == sorted(set(steps))
 
 
 def test_looking_does_not_change_what_is_learned(tmp_path: Path, teacher: MadeUpTeacher) -> None:
@@ -181,6 +192,7 @@ def test_the_texts_of_the_data_come_held_out_first_with_their_embeddings(
     data = made_up_data(small_settings(), progress=lambda *_: None, should_stop=lambda: False)
     student = shelf.get()
     assert student.texts == (*data.validation_texts, *data.train_texts[:4])
+    assert student.held_out == 16
     np.testing.assert_array_equal(student.embeddings, np.concatenate([data.validation, data.train[:4]]))
     chosen = (data.train_texts[2], data.validation_texts[0])
     found = shelf.embed(student, chosen)
