@@ -243,11 +243,15 @@ class StudentShelf:
         """Return the newest copy there is, and whether its training is under way."""
         try:
             if self._pending is not None and self._pending.done():
-                self._harvest(self._pending, 0.0)
+                if self._pending.exception() is None:
+                    self._fresh = self._pending.result()
+                self._pending = None  # that of a training that has ended meanwhile gives nothing
             if self._pending is None:
                 self._pending = self._service.ask(self._copy)
             older = self._older_copy()
-            return self._harvest(self._pending, None if older is None else wait), True
+            self._fresh = self._pending.result(None if older is None else wait)
+            self._pending = None
+            return self._fresh, True
         except TimeoutError:
             assert older is not None
             return older, True
@@ -259,11 +263,6 @@ class StudentShelf:
                     "there is no student yet; start a training on the page Train, or choose a run"
                 ) from None
             return last, False
-
-    def _harvest(self, pending: Future[ModelCopy], wait: float | None) -> ModelCopy:
-        self._fresh = pending.result(wait)
-        self._pending = None
-        return self._fresh
 
     def _older_copy(self) -> ModelCopy | None:
         candidates = (self._service.last_copy, self._fresh)
