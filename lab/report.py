@@ -20,6 +20,7 @@ from plotly.subplots import make_subplots
 
 import cellnet
 from cellnet.errors import CellnetError
+from cellnet.inspection import inspect
 from cellnet.loading import choose_checkpoint, load_model, open_runs
 from cellnet.runs import ChangeRecord, CheckpointRecord, RunRecord, RunStore
 from cellnet.settings import EmbeddingSettings, Settings, to_toml
@@ -198,14 +199,12 @@ def _geometry(settings: Settings) -> str:
 def _cube(store: RunStore, run: RunRecord, probe: Probe) -> str:
     checkpoint = choose_checkpoint(store, run, None)
     loaded = load_model(run.id, store.root, step=checkpoint.step)
-    width = loaded.settings.embedding.teacher_width
-    if probe.embedding.shape[-1] != width:
-        raise ValueError(f"the sentence has {probe.embedding.shape[-1]} numbers, the teacher {width}")
-    states, gate, cosine = probe.carry(loaded.model, torch.device("cpu"))
-    picture = b64encode(cube_image(states, gate, loaded.settings.lattice.dimensions)).decode()
+    inside = inspect(loaded.model, probe.embedding)
+    picture = b64encode(cube_image(inside.states[0], inside.gate[0], inside.dimensions)).decode()
+    cosines = " → ".join(f"{cosine:.3f}" for cosine in inside.cosine[0])
     return (
-        f"<p>Carrying <q>{escape(probe.text)}</q> at training step {checkpoint.step:,}; cosine between "
-        f"what goes in and what comes out: <b>{cosine:.3f}</b></p>"
+        f"<p>Carrying <q>{escape(probe.text)}</q> at training step {checkpoint.step:,}. Cosine between "
+        f"what goes in and what would come out after 0, 1, ... lattice steps: {cosines}</p>"
         f'<img alt="Slices through the cube" src="data:image/png;base64,{picture}">'
     )
 

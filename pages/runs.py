@@ -5,7 +5,7 @@ import streamlit as st
 from lab.server import get_service
 from lab.views.run_compare import overlay, settings_difference
 from lab.views.run_detail import checkpoints, description, export, going_on
-from lab.views.runs import choose_one, choose_runs, deletion, restoring
+from lab.views.runs import choose_one, choose_runs, deletion, importing, looks_in_trash, restoring
 
 VIEWS = {
     "curves": "Curves",
@@ -18,16 +18,19 @@ VIEWS = {
 
 service = get_service()
 chosen = choose_runs(service)
-if st.session_state["runs_place"] == "trash":
+if looks_in_trash():
     restoring(service, chosen)
     st.stop()
 
-deletion(service, chosen)
+views, actions = st.columns([3, 2], vertical_alignment="center")
+with actions.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
+    deletion(service, chosen)
+    importing(service)
 if not chosen:
-    st.caption("Select runs at the left edge of the table to compare them, go on with them or export them.")
+    views.caption("Select runs at the left edge of the table to compare, describe, resume or export them.")
     st.stop()
 
-view = st.segmented_control(
+view = views.segmented_control(
     "View",
     list(VIEWS),
     format_func=VIEWS.__getitem__,

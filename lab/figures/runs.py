@@ -252,7 +252,7 @@ def overlay_panels(
         curves = [
             curve
             for run in runs
-            for split in splits
+            for split in sorted(splits, reverse=True)  # validation first: it stands in the legend
             for curve in _curves(run, split, metric, axis, smoothing, len(splits) > 1)
         ]
         if curves:
@@ -278,8 +278,8 @@ def _curves(
         values,
         run.style.color,
         dash=run.style.dash,
-        width=1.2 if training and both else 1.9,
-        opacity=0.55 if training and both else 1.0,
+        width=1.2 if training and both else 1.8,
+        opacity=0.6 if training and both else 1.0,
         dots=not training,
     )
 

@@ -15,11 +15,13 @@ from cellnet.settings import Settings, get_value, to_toml
 from cellnet.training.fork import FORKABLE, checkpoint_settings
 from lab.figures.runs import all_tags, curves_csv, figures_of, run_label
 from lab.forms import FIELDS, checked, field_label, field_widget, group_label, show_problems
-from lab.report import SENTENCE, html_report, teacher_probe
-from lab.server import checkpoint_url
-from lab.training import TrainingService
+from lab.report import SENTENCE, html_report
+from lab.server import checkpoint_url, get_shelf, run_url
+from lab.training import Probe, TrainingService
 from lab.views.markup import facts_markup
-from lab.views.status import REFUSED, order
+from lab.views.resume import resume_button
+from lab.views.runs import MOST_NAME
+from lab.views.status import order
 
 PAGES: Final = Path(__file__).resolve().parents[2] / "pages"
 _STEPS: Final = "training.max_steps"
@@ -45,7 +47,7 @@ def description(service: TrainingService, run: RunRecord) -> None:
         st.text_input(
             "Name",
             run.name,
-            max_chars=80,
+            max_chars=MOST_NAME,
             key=keys["name"],
             on_change=_describe,
             args=args,
@@ -116,7 +118,7 @@ def _resume(service: TrainingService, run: RunRecord, newest: CheckpointRecord, 
     steps = st.number_input(
         "Training steps, in all",
         min_value=newest.step + 1,
-        value=max(run.max_steps, newest.step + 1),
+        value=run.max_steps if run.max_steps > newest.step else newest.step + run.max_steps,
         step=100,
         key=f"runs_more.{run.id}",
         help="Raise it to train longer than planned. The schedule of the learning rate is stretched to it.",
@@ -130,28 +132,8 @@ def _resume_caption(run: RunRecord, newest: CheckpointRecord) -> str:
     return f"{text} The {lost:,} steps after it are made again." if lost > 0 else text
 
 
-def resume_button(
-    service: TrainingService,
-    run: RunRecord,
-    overrides: dict[str, Any] | None = None,
-    *,
-    label: str = "Resume",
-    disabled: bool = False,
-) -> None:
-    """The button that goes on with a run from its newest checkpoint, wherever that is offered."""
-    st.button(
-        label,
-        key=f"resume.{run.id}",
-        type="primary",
-        disabled=disabled,
-        on_click=order,
-        args=(lambda: service.resume_run(run.id, overrides or None),),
-        help="Go on with this run from its newest checkpoint.",
-    )
-
-
 def _fork(service: TrainingService, run: RunRecord, saved: Sequence[CheckpointRecord], busy: bool) -> None:
-    start, what = st.columns([2, 5], vertical_alignment="bottom")
+    start, called = st.columns(2)
     by_step = {checkpoint.step: checkpoint for checkpoint in reversed(saved)}
     best = next((place for place, checkpoint in enumerate(by_step.values()) if checkpoint.best), 0)
     step = start.selectbox(
@@ -162,7 +144,14 @@ def _fork(service: TrainingService, run: RunRecord, saved: Sequence[CheckpointRe
         key=f"runs_fork_step.{run.id}",
         help="The checkpoint whose weights the new run begins with.",
     )
-    names = what.multiselect(
+    name = called.text_input(
+        "Name of the new run",
+        f"{run.name or run.id[-6:]}, forked"[:MOST_NAME],
+        max_chars=MOST_NAME,
+        key=f"runs_fork_name.{run.id}",
+        help="For people; need not be unique.",
+    )
+    names = st.multiselect(
         "Change",
         FORKABLE,
         default=_USUAL_CHANGES,
@@ -173,9 +162,6 @@ def _fork(service: TrainingService, run: RunRecord, saved: Sequence[CheckpointRe
     )
     base = checkpoint_settings(by_step[step].path)
     values, places = _fork_fields(names, base, f"runs_fork.{run.id}.{step}")
-    name = st.text_input(
-        "Name of the new run", f"{run.name or run.id[-6:]}, forked", key=f"runs_fork_name.{run.id}"
-    )
     _, problems = checked(base, values)
     show_problems(problems, places)
     changes = {name: value for name, value in values.items() if value != get_value(base, name)}
@@ -216,10 +202,11 @@ def checkpoints(service: TrainingService, run: RunRecord) -> None:
         st.info("This run has no checkpoint. One is written on Stop, and as often as the settings say.")
         return
     head = ("Step", "", "Size", "Written", "", "", "")
-    for column, text in zip(st.columns(_SIZES), head, strict=True):
-        column.caption(text)
-    for checkpoint in saved[:_MOST_CHECKPOINTS]:
-        _checkpoint(run, checkpoint)
+    with st.container(width=920):
+        for column, text in zip(st.columns(_SIZES), head, strict=True):
+            column.caption(text)
+        for checkpoint in saved[:_MOST_CHECKPOINTS]:
+            _checkpoint(run, checkpoint)
     if len(saved) > _MOST_CHECKPOINTS:
         st.caption(f"The newest {_MOST_CHECKPOINTS} of {len(saved)} checkpoints.")
 
@@ -232,7 +219,7 @@ def _checkpoint(run: RunRecord, checkpoint: CheckpointRecord) -> None:
     written.markdown(time.strftime("%Y-%m-%d %H:%M", time.localtime(checkpoint.created)))
     download.link_button(
         "Download",
-        checkpoint_url(run.id),
+        checkpoint_url(run.id, checkpoint.step),
         key=f"runs_download.{checkpoint.step}",
         help="Weights, optimizer, settings and random states as one zip file of safetensors and JSON.",
         width="stretch",
@@ -275,6 +262,12 @@ def _csv(service: TrainingService, ids: Sequence[str], form: Any) -> Callable[[]
 def _export_one(service: TrainingService, run: RunRecord) -> None:
     st.markdown(f"**{run_label(run)}**")
     with st.container(horizontal=True):
+        st.link_button(
+            "The whole run",
+            run_url(run.id),
+            key=f"runs_whole.{run.id}",
+            help="Settings, curves, changes, checkpoints and frames as one zip file, streamed.",
+        )
         st.download_button(
             "Settings as TOML",
             lambda: to_toml(Settings(**run.settings)),
@@ -284,32 +277,33 @@ def _export_one(service: TrainingService, run: RunRecord) -> None:
             on_click="ignore",
             help="For: cellnet train --config FILE, or the form on the Train page.",
         )
-        st.button(
+        wanted = st.button(
             "Write an HTML report",
             key=f"runs_write_report.{run.id}",
-            on_click=_write_report,
-            args=(service, run),
             help="Curves, figures, tiers, a picture of the cube and all settings in one file that opens "
-            "without a server.",
+            "without a server and without the network.",
         )
-        if report := st.session_state.get(f"runs_report.{run.id}"):
-            st.download_button(
-                f"Report ({len(report) / 1e6:.1f} MB)",
-                report,
-                f"{run.id}.html",
-                "text/html",
-                key=f"runs_report_download.{run.id}",
-                type="primary",
-                on_click="ignore",
-            )
+    if wanted:
+        with st.spinner("Carrying a sentence through the cube and writing the report"):
+            _report(service, run)
 
 
-def _write_report(service: TrainingService, run: RunRecord) -> None:
-    """The picture needs the teacher and a checkpoint; without them the report is refused, saying why."""
+def _report(service: TrainingService, run: RunRecord) -> None:
+    """Write the report. Its picture needs the teacher and a checkpoint; it is refused without them."""
+    shelf = get_shelf()
     try:
-        probe = teacher_probe(Settings(**run.settings).embedding, SENTENCE)
-        report = html_report(service.store, run.id, probe)
+        embedding = shelf.embed(shelf.get(run.id), (SENTENCE,))
+        report = html_report(service.store, run.id, Probe(SENTENCE, embedding))
     except CellnetError as error:
-        st.session_state[REFUSED] = str(error)
-    else:
-        st.session_state[f"runs_report.{run.id}"] = report.encode()
+        st.error(f"No report: {error}")
+        return
+    st.download_button(
+        f"Save the report ({len(report) / 1e6:.1f} MB)",
+        report,
+        f"{run.id}.html",
+        "text/html",
+        key=f"runs_report.{run.id}",
+        type="primary",
+        on_click="ignore",
+        help="It is written anew each time, with what the run has by then.",
+    )

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import streamlit as st
 
-from cellnet.errors import CellnetError
+from cellnet.errors import CellnetError, CheckpointError
 from cellnet.runs import RUN_STATES, RunRecord, RunState
+from cellnet.transfer import import_checkpoint
 from lab.figures.runs import all_tags, filter_runs, run_label, runs_table
 from lab.training import TrainingService
 from lab.views.status import REFUSED
 
 TABLE_PERIOD: Final = 5.0
 _SELECTED: Final = "selected"
+_TABLE: Final = "runs_table"
 _UNDO: Final = "runs_undo"
+_PLACE: Final = "runs_place"
+_PROBLEM: Final = "runs_import_problem"
+MOST_MEGABYTES: Final = 300
+MOST_NAME: Final = 80
 _ROWS: Final = 10
 _HEIGHT: Final = 340
 
@@ -49,8 +54,8 @@ _COLUMNS: Final[dict[str, Any]] = {
 }
 
 
-def run_filters(service: TrainingService) -> tuple[str, list[str], list[RunState], bool]:
-    """Words, tags and states to look for, and whether to look in the trash."""
+def run_filters(service: TrainingService) -> tuple[str, list[str], list[RunState]]:
+    """Words, tags and states to look for; and the switch to the trash."""
     find, tags, states, place = st.columns([4, 3, 3, 2], vertical_alignment="bottom")
     words = find.text_input(
         "Find",
@@ -75,23 +80,29 @@ def run_filters(service: TrainingService) -> tuple[str, list[str], list[RunState
         placeholder="any",
         bind="query-params",
     )
-    shown = place.segmented_control(
+    place.segmented_control(
         "Look in",
         ("runs", "trash"),
         default="runs",
         required=True,
-        key="runs_place",
+        key=_PLACE,
         format_func=str.capitalize,
         help="Deleted runs wait in the trash and can be restored.",
         bind="query-params",
         width="stretch",
     )
-    return words or "", wanted, stood, shown == "trash"
+    return words or "", wanted, stood
+
+
+def looks_in_trash() -> bool:
+    """Whether the table shows the trash."""
+    return bool(st.session_state[_PLACE] == "trash")
 
 
 def choose_runs(service: TrainingService) -> list[RunRecord]:
     """Filters and table; returns the runs that are selected."""
-    words, tags, states, in_trash = run_filters(service)
+    words, tags, states = run_filters(service)
+    in_trash = looks_in_trash()
     live = service.snapshot().phase.is_active
     st.fragment(_table, run_every=TABLE_PERIOD if live else None)(service, words, tags, states, in_trash)
     selected = st.query_params.get_all(_SELECTED)
@@ -117,7 +128,7 @@ def _table(
         column_config=_COLUMNS,
         hide_index=True,
         height="content" if len(runs) < _ROWS else _HEIGHT,
-        key=f"runs_table.{_digest(ids)}",
+        key=_table_key(ids),
         on_select="rerun",
         selection_mode="multi-row",
         selection_default={"selection": {"rows": [row for row, run in enumerate(ids) if run in before]}},
@@ -141,27 +152,74 @@ def _select(ids: list[str]) -> None:
         st.rerun()
 
 
-def _digest(ids: Sequence[str]) -> str:
-    """Rows are selected by their place, so that a table of other runs is another table."""
-    return blake2b(" ".join(ids).encode(), digest_size=8).hexdigest()
+def _table_key(ids: Sequence[str]) -> str:
+    """Rows are selected by their place, so that a table of other runs is another widget, never an old one."""
+    before, number = st.session_state.get(_TABLE, ([], 0))
+    if before != ids:
+        number += 1
+        st.session_state[_TABLE] = (list(ids), number)
+    return f"{_TABLE}.{number}"
 
 
 def deletion(service: TrainingService, chosen: Sequence[RunRecord]) -> None:
     """The button that deletes the chosen runs, and the one that brings them back."""
-    button, undo = st.columns([1, 5], vertical_alignment="center")
-    button.button(
+    if gone := st.session_state.get(_UNDO):
+        st.caption(f"Deleted {_counted(len(gone))}.", width="content")
+        st.button(
+            "Undo",
+            key="runs_undo_button",
+            on_click=_restore,
+            args=(service, gone),
+            help="Bring back what was just deleted. Later you find it in the trash.",
+        )
+    st.button(
         f"Delete {_counted(len(chosen))}" if chosen else "Delete",
         key="runs_delete",
         disabled=not chosen,
         on_click=_delete,
         args=(service, [run.id for run in chosen]),
-        help="Moves them to the trash, from where they can be restored.",
-        width="stretch",
+        help="Moves the selected runs to the trash, from where they can be restored.",
     )
-    if gone := st.session_state.get(_UNDO):
-        with undo.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"Deleted {_counted(len(gone))}.", width="content")
-            st.button("Undo", key="runs_undo_button", on_click=_restore, args=(service, gone))
+
+
+def importing(service: TrainingService) -> None:
+    """A button that opens the form to bring in a checkpoint as a run."""
+    with st.popover("Import", help="Bring in a checkpoint that was downloaded here or elsewhere."):
+        file = st.file_uploader(
+            f"A checkpoint as a zip file, at most {MOST_MEGABYTES} MB",
+            type="zip",
+            max_upload_size=MOST_MEGABYTES,
+            key="runs_upload",
+            help="It is checked before a run appears: nothing in it is executed, and the weights must fit "
+            "their settings.",
+        )
+        name = st.text_input(
+            "Name of the run",
+            key="runs_upload_name",
+            max_chars=MOST_NAME,
+            help="For people; without one the step says what it is.",
+        )
+        st.button(
+            "Import as a new run",
+            key="runs_import",
+            type="primary",
+            disabled=file is None,
+            on_click=_import,
+            args=(service, file, name),
+            help="The run can then be looked into, resumed and forked like any other.",
+        )
+        if problem := st.session_state.get(_PROBLEM):
+            st.error(problem)
+
+
+def _import(service: TrainingService, file: IO[bytes], name: str) -> None:
+    try:
+        run_id = import_checkpoint(service.store, file, name=name.strip(), max_bytes=MOST_MEGABYTES * 10**6)
+    except CheckpointError as error:
+        st.session_state[_PROBLEM] = str(error)
+    else:
+        st.session_state[_PROBLEM] = ""
+        st.query_params[_SELECTED] = [run_id]
 
 
 def restoring(service: TrainingService, chosen: Sequence[RunRecord]) -> None:
@@ -185,6 +243,8 @@ def _restore(service: TrainingService, ids: Sequence[str]) -> None:
     restored = _each(service.store.restore, ids)
     left = [run_id for run_id in st.session_state.get(_UNDO) or [] if run_id not in restored]
     st.session_state[_UNDO] = left
+    if not looks_in_trash():
+        st.query_params[_SELECTED] = restored
 
 
 def _each(action: Callable[[str], None], ids: Sequence[str]) -> list[str]:
@@ -210,7 +270,8 @@ def choose_one(chosen: Sequence[RunRecord], label: str) -> RunRecord:
     if len(chosen) == 1:
         return chosen[0]
     by_id = {run.id: run for run in chosen}
-    run_id = st.selectbox(
+    place, _ = st.columns([2, 3])
+    run_id = place.selectbox(
         label,
         list(by_id),
         key="runs_one",

@@ -10,7 +10,8 @@ from cellnet.settings.files import MAX_TOML_BYTES
 from lab.forms import FIELDS, GROUPS, checked, field_column, group_label, set_widgets, show_problems
 from lab.presets import FIRST_LIMIT, PRESETS, lab_preset
 from lab.training import TrainingService
-from lab.views.status import DRAFT_INVALID, order
+from lab.views.resume import offer_resume
+from lab.views.status import DRAFT_INVALID
 from lab.views.steering import RATIOS, tier_table
 
 ESSENTIALS: Final = (
@@ -27,7 +28,7 @@ _ALL_SENTENCES: Final = 13_201
 @st.fragment
 def setup_form(service: TrainingService) -> None:
     """Form and TOML of the settings that Start uses."""
-    _offer_resume(service)
+    offer_resume(service)
     st.subheader("The next run")
     st.pills(
         "Begin with",
@@ -135,14 +136,3 @@ def _take_file(service: TrainingService) -> None:
         _take(service, from_toml(file.getvalue().decode(), service.draft))
     except (SettingsError, UnicodeDecodeError) as error:
         st.session_state["toml_problem"] = f"{file.name}: {error}"
-
-
-def _offer_resume(service: TrainingService) -> None:
-    """Offer to go on with what the server's last end cut short."""
-    if not service.interrupted or service.snapshot().run_id is not None:
-        return
-    run = service.store.get(service.interrupted[0])
-    if not service.store.checkpoints(run.id):
-        return
-    st.info(f"The run {run.id} was cut short at step {run.step:,} when the lab's server ended.")
-    st.button("Resume it", on_click=order, args=(lambda: service.resume_run(run.id),))
