@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from cellnet.lattice.distances import distance_table, fewest_and_most, longest_along_an_axis
 from cellnet.settings import DistanceThresholds, LatticeSettings
 
 Tier = Literal["local", "functional", "distant"]
@@ -100,26 +100,15 @@ class TierPopulation:
     edges: int
 
 
-def tier_population(offsets: Tensor, lattice: LatticeSettings) -> TierPopulation:
-    """Count the neighbors of every cell for the displacements (K, 3) of one tier."""
-    if not len(offsets):
+def tier_population(low: float, high: float, lattice: LatticeSettings) -> TierPopulation:
+    """Count the neighbors of every cell that are more than ``low`` and at most ``high`` away."""
+    table = distance_table(lattice)
+    band = table.band(low, high)
+    offsets, edges = int(table.displacements[band].sum()), int(table.pairs[band].sum())
+    if not edges:
         return TierPopulation(0, 0.0, 0, 0, 0)
-    x, y, z = lattice.dimensions
-    if lattice.boundary == "toroidal":
-        count = len(offsets)
-        return TierPopulation(count, float(count), count, count, count * lattice.cell_count)
-    # A displacement is valid on a box of cells: add it to a difference array at the box's corners.
-    difference = np.zeros((x + 1, y + 1, z + 1), dtype=np.int64)
-    moves = offsets.numpy()
-    low = np.maximum(-moves, 0)
-    high = np.array([x, y, z]) - np.maximum(moves, 0)
-    for corner in range(8):
-        chosen = [(high if corner >> axis & 1 else low)[:, axis] for axis in range(3)]
-        np.add.at(difference, tuple(chosen), (-1) ** corner.bit_count())
-    counts = difference.cumsum(0).cumsum(1).cumsum(2)[:x, :y, :z]
-    return TierPopulation(
-        len(offsets), float(counts.mean()), int(counts.min()), int(counts.max()), int(counts.sum())
-    )
+    fewest, most = fewest_and_most(lattice, low, high)
+    return TierPopulation(offsets, edges / lattice.cell_count, fewest, most, edges)
 
 
 @dataclass(frozen=True)
@@ -160,7 +149,7 @@ def filling_ratios(tier: Tier, lattice: LatticeSettings) -> dict[str, float]:
     name, before, after = _RATIOS[place], _RATIOS[:place], _RATIOS[place + 1 :]
     edge, radius = float(max(lattice.dimensions)), lattice.max_radius
     inner = max((getattr(lattice, ratio) for ratio in before), default=0.0)
-    _, distances = _candidate_offsets(inner * radius + 2.0, lattice)
+    distances = distance_table(lattice).distances
     beyond = distances[distances > inner * radius]
     if len(beyond):
         nearest = float(beyond.min())
@@ -174,7 +163,6 @@ def filling_ratios(tier: Tier, lattice: LatticeSettings) -> dict[str, float]:
     if radius < 1.0:
         changes["adaptive_radius_ratio"] = _rounded_up(1.0, edge)
         radius = edge * changes["adaptive_radius_ratio"]
-    _, distances = _candidate_offsets(radius, lattice)
     below = math.floor(float(distances[distances <= radius].max()) / radius * 1e4 - 0.5) / 1e4
     return changes | {earlier: below for earlier in before if getattr(lattice, earlier) > below}
 
@@ -198,12 +186,13 @@ def _remedy(tier: Tier, lattice: LatticeSettings) -> str:
 
 def geometry_report(lattice: LatticeSettings, thresholds: DistanceThresholds, steps: int) -> GeometryReport:
     """Describe thresholds, tier populations, empty tiers (with a remedy each) and reach."""
-    offsets = tier_offsets(lattice, thresholds)
-    tiers = {tier: tier_population(offsets.of(tier), lattice) for tier in TIERS}
+    bounds = pairwise((0.0, *thresholds))
+    tiers = {tier: tier_population(*bound, lattice) for tier, bound in zip(TIERS, bounds, strict=True)}
     empty = {tier: _remedy(tier, lattice) for tier, population in tiers.items() if not population.edges}
-    moves = torch.cat([offsets.of(tier) for tier in TIERS])
-    per_step = float(moves.double().norm(dim=1).max()) if len(moves) else 0.0
-    along_axis = int(moves.abs().max()) if len(moves) else 0
+    table = distance_table(lattice)
+    connected = table.distances[table.band(0.0, thresholds.distant)]
+    per_step = float(connected[-1]) if len(connected) else 0.0
+    along_axis = longest_along_an_axis(lattice, thresholds.distant)
     edge = max(lattice.dimensions)
     crosses = along_axis * steps >= (edge // 2 if lattice.boundary == "toroidal" else edge - 1)
     return GeometryReport(thresholds, tiers, empty, Reach(per_step, per_step * steps, edge, crosses))

@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cellnet.lattice.connections import ConnectionIndex
+from cellnet.lattice.distances import distance_table
 from cellnet.lattice.geometry import (
     TIERS,
     Dimensions,
@@ -184,7 +185,7 @@ def test_default_populations_at_37() -> None:
 def test_local_tier_is_empty_below_50_and_filled_from_there() -> None:
     for edge, count in ((49, 0), (50, 6)):
         lattice = LatticeSettings(dimensions=(edge, edge, edge))
-        assert tier_population(tier_offsets(lattice, thresholds(lattice)).local, lattice).offsets == count
+        assert tier_population(0.0, lattice.local_distance_threshold, lattice).offsets == count
 
 
 @pytest.mark.parametrize(
@@ -230,3 +231,23 @@ def test_linear_order_and_surface(dimensions: Dimensions) -> None:
     assert linear_index(cells, dimensions).tolist() == list(range(X * Y * Z))
     inner = [0 < x < X - 1 and 0 < y < Y - 1 and 0 < z < Z - 1 for x, y, z in cells.tolist()]
     assert torch.equal(surface_mask(dimensions), ~torch.tensor(inner))
+
+
+@pytest.mark.parametrize("lattice", CASES, ids=str)
+def test_the_table_of_distances_equals_the_dense_loop(lattice: LatticeSettings) -> None:
+    pairs: dict[int, int] = {}
+    cells = list(itertools.product(*(range(length) for length in lattice.dimensions)))
+    for a, b in itertools.permutations(cells, 2):
+        gaps = [abs(p - q) for p, q in zip(a, b, strict=True)]
+        if lattice.boundary == "toroidal":
+            gaps = [min(gap, size - gap) for gap, size in zip(gaps, lattice.dimensions, strict=True)]
+        square = sum(gap * gap for gap in gaps)
+        pairs[square] = pairs.get(square, 0) + 1
+    table = distance_table(lattice)
+    assert table.distances.tolist() == [math.sqrt(square) for square in sorted(pairs)]
+    assert table.pairs.tolist() == [pairs[square] for square in sorted(pairs)]
+    assert table.displacements.sum() == (
+        lattice.cell_count - 1
+        if lattice.boundary == "toroidal"
+        else math.prod(2 * length - 1 for length in lattice.dimensions) - 1
+    )
