@@ -39,6 +39,8 @@ _POINTS: Final = 2000
 _SMOOTHING: Final = 10
 _COLUMNS: Final = 3
 _DOTS: Final = 80
+_BESIDE: Final = 2
+"""The first sections stand beside each other where the window is wide enough."""
 _POLICY: Final = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 )
@@ -54,7 +56,7 @@ th, td { text-align: right; padding: .22rem .35rem; border-bottom: 1px solid #db
 th { font-weight: 400; color: #5b6873; } :is(th, td):first-child { text-align: left; }
 td i { display: inline-block; width: .7em; height: .7em; border-radius: 2px; margin-right: .45em; }
 pre { background: #f3f6f8; padding: 1rem; border-radius: 6px; overflow-x: auto; font-size: .8rem; }
-img { max-width: 100%; } summary { cursor: pointer; } q { font-style: italic; }
+img { max-width: min(100%, 720px); } summary { cursor: pointer; } q { font-style: italic; }
 """
 
 
@@ -77,15 +79,16 @@ def html_report(store: RunStore, run_id: str, probe: Probe | None = None) -> str
     changes = store.changes(run.id)
     parts = {
         "Figures": _figures(store, run),
+        "Geometry": _geometry(settings),
         "Curves": _curves(store, run, changes),
         "Live changes": _changes(changes),
-        "Geometry": _geometry(settings),
         "The cube": "" if probe is None else _cube(store, run, probe),
         "Checkpoints": _checkpoints(store.checkpoints(run.id)),
         "Settings": f"<details><summary>As TOML</summary><pre>{escape(to_toml(settings))}</pre></details>",
         "Report": facts_markup(environment()),
     }
-    body = "".join(f"<section><h2>{title}</h2>{part}</section>" for title, part in parts.items() if part)
+    sections = [f"<section><h2>{title}</h2>{part}</section>" for title, part in parts.items() if part]
+    body = f'<div class="sides">{"".join(sections[:_BESIDE])}</div>{"".join(sections[_BESIDE:])}'
     title = escape(run.name or run.id)
     facts = " · ".join(escape(fact) for fact in (run.id, _moment(run.created), *run.tags))
     note = f"<p>{escape(run.note)}</p>" if run.note else ""

@@ -115,20 +115,21 @@ def _table(
     store = service.store
     everything = store.list(deleted=in_trash)
     runs = filter_runs(everything, words, tags, states)
+    ids = [run.id for run in runs]
+    key = _table_key(ids)
     if not runs:
         st.info(_nothing(in_trash, bool(everything)))
         _select([])
         return
     table = runs_table(runs, store.latest("train"), store.latest("validation"))
     table.insert(3, "done", 100 * table["steps"] // table.pop("of"))
-    ids = [run.id for run in runs]
     before = st.query_params.get_all(_SELECTED)
     event = st.dataframe(
         table,
         column_config=_COLUMNS,
         hide_index=True,
         height="content" if len(runs) < _ROWS else _HEIGHT,
-        key=_table_key(ids),
+        key=key,
         on_select="rerun",
         selection_mode="multi-row",
         selection_default={"selection": {"rows": [row for row, run in enumerate(ids) if run in before]}},
@@ -153,7 +154,7 @@ def _select(ids: list[str]) -> None:
 
 
 def _table_key(ids: Sequence[str]) -> str:
-    """Rows are selected by their place, so that a table of other runs is another widget, never an old one."""
+    """Rows are selected by place, so that a table of other runs is another widget, never an old one."""
     before, number = st.session_state.get(_TABLE, ([], 0))
     if before != ids:
         number += 1
