@@ -2,4 +2,29 @@
 
 import streamlit as st
 
-st.info("This page is being built.")
+from lab.server import get_service, get_shelf
+from lab.views.probe import ask
+from lab.views.probe_compare import compare
+from lab.views.probe_intervene import intervene
+from lab.views.probe_sentence import sentence
+from lab.views.student import choose_student
+
+SECTIONS = {"Sentence": sentence, "Compare": compare, "Intervene": intervene}
+
+shelf = get_shelf()
+student = choose_student(get_service(), shelf, "probe")
+if student is None:
+    st.stop()
+asked = ask(shelf, student)
+if asked is None:
+    st.stop()
+section = st.segmented_control(
+    "Section",
+    list(SECTIONS),
+    default="Sentence",
+    required=True,
+    key="probe_section",
+    label_visibility="collapsed",
+    bind="query-params",
+)
+SECTIONS[section](asked)

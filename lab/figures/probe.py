@@ -1,0 +1,499 @@
+"""What a student does with sentences, as figures and scenes: from inspections and plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from cellnet.decoder import Match
+from cellnet.inspection import Inspection
+from cellnet.repair import Repair, cell_difference
+from lab.colors import color_table
+from lab.scenes import Dimensions, Scene, scalar_scene
+from lab.series import Curve, Panel
+
+FloatArray = npt.NDArray[np.float32]
+Wide = npt.NDArray[np.float64]
+View = Literal["whole", "cut open", "layers"]
+
+TEACHER_COLOR: Final = "#0072B2"
+STUDENT_COLOR: Final = "#D55E00"
+INTACT_COLOR: Final = "#0072B2"
+DAMAGED_COLOR: Final = "#D55E00"
+PART_COLORS: Final = {"lesion": "#CC79A7", "near": "#E69F00", "far": "#56B4E9"}
+"""Where the distance to the intact run is measured; the colors go with Okabe and Ito's palette."""
+VIEWS: Final[tuple[View, ...]] = ("whole", "cut open", "layers")
+_LAYER_GAP: Final = (0.0, 0.0, 1.2)
+_FAINT: Final = 0.35
+_GRAY: Final = "#7A7A7A"
+
+
+# Numbers.
+
+
+def explained_share(teacher: FloatArray, answer: FloatArray, mean: FloatArray) -> Wide:
+    """Share of each sentence's squared distance from the training mean that the answer explains.
+
+    Args:
+        teacher: embeddings, (..., D).
+        answer: reconstructions, (..., D).
+        mean: of the training embeddings, (D,).
+
+    Returns:
+        1 - |answer - teacher|^2 / |teacher - mean|^2, (...); 1 is perfect, 0 as good as the mean.
+    """
+    wide = teacher.astype(np.float64)
+    error = np.square(answer - wide).sum(axis=-1)
+    share: Wide = 1.0 - error / np.square(wide - mean).sum(axis=-1)
+    return share
+
+
+def depths(dimensions: Dimensions) -> npt.NDArray[np.int64]:
+    """How many cells each cell (N,) lies below the surface; 0 for the cells of the six faces."""
+    axes = np.meshgrid(*(np.minimum(np.arange(n), n - 1 - np.arange(n)) for n in dimensions), indexing="ij")
+    depth: npt.NDArray[np.int64] = np.minimum.reduce(axes).ravel()
+    return depth
+
+
+def by_depth(values: FloatArray, dimensions: Dimensions) -> Wide:
+    """Root mean square over the cells of each depth: (S, N) becomes (depths, S)."""
+    depth = depths(dimensions)
+    squares = np.square(values.astype(np.float64))
+    return np.stack([np.sqrt(squares[:, depth == level].mean(axis=1)) for level in range(depth.max() + 1)])
+
+
+@dataclass(frozen=True)
+class CellValues:
+    """One number per cell at each of several lattice steps.
+
+    Attributes:
+        values: (S, N).
+        first: lattice step of the first row; 0 is the state in which the sentence came in.
+        label: what the number is.
+        colormap: for scenes and heatmaps.
+    """
+
+    values: FloatArray
+    first: int
+    label: str
+    colormap: str
+
+    @property
+    def last(self) -> int:
+        """Lattice step of the last row."""
+        return self.first + len(self.values) - 1
+
+
+def activity(states: FloatArray) -> CellValues:
+    """Root mean square of each cell's state; states are (T + 1, N, C)."""
+    return CellValues(_rms(states), 0, "activity (rms of the state)", "viridis")
+
+
+def change(states: FloatArray) -> CellValues:
+    """Root mean square of what each step changes in each cell, at steps 1..T."""
+    return CellValues(_rms(np.diff(states, axis=0)), 1, "change in this step (rms)", "magma")
+
+
+def own_part(states: FloatArray, reference: FloatArray) -> CellValues:
+    """What of each cell's state comes from the sentence: its distance to the states of another run.
+
+    Args:
+        states: of the sentence, (T + 1, N, C).
+        reference: of the mean embedding of the training, (T + 1, N, C).
+    """
+    return CellValues(_rms(states - reference), 0, "the sentence's own part (rms)", "viridis")
+
+
+def difference(first: FloatArray, second: FloatArray, label: str) -> CellValues:
+    """Distance of each cell's states in two runs (T + 1, N, C)."""
+    return CellValues(cell_difference(first, second), 0, label, "inferno")
+
+
+def state_cosines(states: FloatArray, reference: FloatArray) -> Wide:
+    """Cosine between the own parts of sentences, over all cells and channels.
+
+    Args:
+        states: (B, T + 1, N, C).
+        reference: states of the mean embedding, (T + 1, N, C).
+
+    Returns:
+        (T + 1, B, B).
+    """
+    own = (states.astype(np.float64) - reference).transpose(1, 0, 2, 3)
+    return np.stack([cosines(rows.reshape(len(rows), -1)) for rows in own])
+
+
+def cosines(rows: npt.NDArray[np.floating[Any]]) -> Wide:
+    """Cosines between all pairs of rows (B, D), as (B, B); 0 where a row is zero."""
+    wide = rows.astype(np.float64)
+    norms = np.linalg.norm(wide, axis=1, keepdims=True)
+    unit = np.divide(wide, norms, out=np.zeros_like(wide), where=norms > 0)
+    products: Wide = unit @ unit.T
+    return products
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """A sentence near an embedding.
+
+    Attributes:
+        text: the sentence.
+        cosine: with the embedding.
+        rank: 1 for the nearest.
+        other_rank: its rank in the list it is compared with, or None if it is not in there.
+    """
+
+    text: str
+    cosine: float
+    rank: int
+    other_rank: int | None
+
+
+def neighbors(matches: Sequence[Match], others: Sequence[Match]) -> list[Neighbor]:
+    """The matches, with the rank that each has among the others."""
+    ranks = {match.index: rank for rank, match in enumerate(others, start=1)}
+    return [
+        Neighbor(match.text, match.score, rank, ranks.get(match.index))
+        for rank, match in enumerate(matches, start=1)
+    ]
+
+
+# Scenes.
+
+
+def cell_scene(shown: CellValues, dimensions: Dimensions, at: int, view: View) -> Scene:
+    """The cube at lattice step ``at``; the ramp goes from 0 to the 99th percentile over all steps."""
+    high = float(np.percentile(shown.values, 99))
+    x, y, z = dimensions
+    return scalar_scene(
+        dimensions,
+        shown.values[at - shown.first],
+        label=shown.label,
+        colormap=shown.colormap,
+        limits=(0.0, high),
+        clip=((0, x - 1), (y // 2, y - 1), (0, z - 1)) if view == "cut open" else None,
+        explode=_LAYER_GAP if view == "layers" else 0.0,
+    )
+
+
+# Curves.
+
+
+def step_panels(inspection: Inspection, chosen: int) -> list[Panel]:
+    """Cosine after each lattice step and relative change in it; the chosen sentence stands out."""
+    count, steps = inspection.relative_change.shape
+    order = [*(row for row in range(count) if row != chosen), chosen]
+    after, within = np.arange(steps + 1), np.arange(1, steps + 1)
+    return [
+        Panel(
+            "cosine with the teacher", [_of_many(row, chosen, after, inspection.cosine) for row in order]
+        ),
+        Panel(
+            "relative change in the step",
+            [_of_many(row, chosen, within, inspection.relative_change) for row in order],
+        ),
+    ]
+
+
+def _of_many(row: int, chosen: int, x: npt.NDArray[np.int64], values: FloatArray) -> Curve:
+    stands_out = row == chosen
+    return Curve(
+        "this sentence" if stands_out else "the others",
+        x,
+        values[row],
+        STUDENT_COLOR if stands_out else _GRAY,
+        width=2.2 if stands_out else 1.0,
+        opacity=1.0 if stands_out else _FAINT,
+        dots=stands_out,
+    )
+
+
+def pair_panels(inspection: Inspection, states: Wide, first: int, second: int) -> list[Panel]:
+    """How alike two sentences are to the teacher, in the cube, and in what is read out of it.
+
+    Args:
+        inspection: of all sentences.
+        states: see `state_cosines`.
+        first, second: rows of the two sentences.
+    """
+    steps = np.arange(len(states))
+    pair = [first, second]
+    read = [cosines(inspection.readouts[pair, step])[0, 1] for step in steps]
+    teacher = np.full(len(steps), cosines(inspection.teacher[pair])[0, 1])
+    curves = [
+        Curve("teacher", steps, teacher, TEACHER_COLOR, dash="dash", width=1.6),
+        Curve("read out", steps, np.array(read), STUDENT_COLOR, dots=True, width=2.2),
+        Curve("in the cube", steps, states[:, first, second], "#009E73", dots=True, width=2.2),
+    ]
+    return [Panel("cosine of the two sentences", curves)]
+
+
+def damage_panels(intact: Inspection, damaged: Inspection, repair: Repair, row: int) -> list[Panel]:
+    """Cosine after each lattice step with and without damage, and how far the two runs are apart."""
+    steps = np.arange(intact.cosine.shape[1])
+    apart = [Curve("whole cube", steps, repair.total[row], DAMAGED_COLOR, dots=True, width=2.4)]
+    for name, color in PART_COLORS.items():
+        part: Wide | None = getattr(repair, name)
+        if part is not None:
+            label = {"lesion": "the lesion", "near": "next to it", "far": "all other cells"}[name]
+            apart.append(Curve(label, steps, part[row], color, dots=True, width=1.6))
+    return [
+        Panel(
+            "cosine with the teacher",
+            [
+                Curve("intact", steps, intact.cosine[row], INTACT_COLOR, dots=True, width=2.0),
+                Curve("damaged", steps, damaged.cosine[row], DAMAGED_COLOR, dots=True, width=2.4),
+            ],
+        ),
+        Panel("distance to the intact run", apart),
+    ]
+
+
+# Figures.
+
+
+def lines_figure(
+    panels: Sequence[Panel],
+    *,
+    x_title: str = "lattice step",
+    height: int = 240,
+    shaded: tuple[float, float] | None = None,
+) -> go.Figure:
+    """Panels side by side over lattice steps.
+
+    Args:
+        shaded: from which step to which one something was done to the cube.
+    """
+    figure = make_subplots(
+        cols=len(panels), subplot_titles=[panel.title for panel in panels], horizontal_spacing=0.11
+    )
+    named: set[str] = set()
+    for column, panel in enumerate(panels, start=1):
+        for curve in panel.curves:
+            figure.add_scatter(
+                x=curve.x,
+                y=curve.y,
+                name=curve.name,
+                mode="lines+markers" if curve.dots else "lines",
+                line={"color": curve.color, "width": curve.width, "dash": curve.dash},
+                opacity=curve.opacity,
+                legendgroup=curve.name,
+                showlegend=curve.name not in named,
+                row=1,
+                col=column,
+            )
+            named.add(curve.name)
+        if shaded is not None:
+            figure.add_vrect(*shaded, fillcolor=_GRAY, opacity=0.16, line_width=0, row=1, col=column)
+    figure.update_xaxes(title_text=x_title, dtick=_tick(panels), zeroline=False)
+    return _finished(figure, height, legend=len(named) > 1)
+
+
+def scatter_figure(teacher: FloatArray, answer: FloatArray, height: int = 330) -> go.Figure:
+    """The student's value of every dimension over the teacher's; on the line they are equal."""
+    end = float(max(np.abs(teacher).max(), np.abs(answer).max())) * 1.05
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[-end, end],
+        y=[-end, end],
+        mode="lines",
+        line={"color": _GRAY, "width": 1, "dash": "dot"},
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=teacher,
+        y=answer,
+        mode="markers",
+        marker={"color": STUDENT_COLOR, "size": 4.5, "opacity": 0.55},
+        customdata=np.arange(len(teacher)),
+        hovertemplate="dimension %{customdata}<br>teacher %{x:.4f}<br>student %{y:.4f}<extra></extra>",
+    )
+    figure.update_xaxes(title_text="teacher", range=[-end, end], zeroline=False)
+    figure.update_yaxes(
+        title_text="student", range=[-end, end], zeroline=False, scaleanchor="x", constrain="domain"
+    )
+    return _finished(figure, height, legend=False)
+
+
+def strips_figure(teacher: FloatArray, answer: FloatArray, dark: bool, height: int = 150) -> go.Figure:
+    """The two embeddings as strips, dimension by dimension, and their difference, in one color scale."""
+    rows = np.stack([answer - teacher, answer, teacher])
+    figure = go.Figure(
+        go.Heatmap(
+            z=rows,
+            y=["difference", "student", "teacher"],
+            coloraxis="coloraxis",
+            ygap=3,
+            hovertemplate="%{y}, dimension %{x}: %{z:.4f}<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title_text="dimension", showgrid=False, zeroline=False)
+    figure.update_yaxes(showgrid=False)
+    return _finished(_centered(figure, rows, dark), height, legend=False)
+
+
+def surfaces_figure(surfaces: Mapping[str, FloatArray], dark: bool, height: int = 250) -> go.Figure:
+    """Surfaces (n, n) side by side, in one color scale."""
+    figure = make_subplots(cols=len(surfaces), subplot_titles=list(surfaces), horizontal_spacing=0.04)
+    for column, (name, surface) in enumerate(surfaces.items(), start=1):
+        figure.add_heatmap(
+            z=surface,
+            coloraxis="coloraxis",
+            xgap=1,
+            ygap=1,
+            hovertemplate=name + " (%{x}, %{y}): %{z:.3f}<extra></extra>",
+            row=1,
+            col=column,
+        )
+        figure.update_yaxes(
+            autorange="reversed", scaleanchor=f"x{column if column > 1 else ''}", row=1, col=column
+        )
+    figure.update_xaxes(showticklabels=False, showgrid=False, constrain="domain")
+    figure.update_yaxes(showticklabels=False, showgrid=False, constrain="domain")
+    return _finished(_centered(figure, np.stack(list(surfaces.values())), dark), height, legend=False)
+
+
+def depth_figure(shown: CellValues, dimensions: Dimensions, height: int = 250) -> go.Figure:
+    """Depth below the surface by lattice step: the rms over the cells of that depth."""
+    grid = by_depth(shown.values, dimensions)
+    figure = go.Figure(
+        go.Heatmap(
+            z=grid,
+            x=np.arange(shown.first, shown.last + 1),
+            y=np.arange(len(grid)),
+            colorscale=_scale(shown.colormap),
+            xgap=1,
+            ygap=1,
+            texttemplate="%{z:.2g}" if grid.size <= 120 else None,
+            colorbar={"title": {"text": "rms"}, "thickness": 12},
+            hovertemplate="depth %{y}, step %{x}: %{z:.4g}<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title_text="lattice step", dtick=1, showgrid=False, zeroline=False)
+    figure.update_yaxes(
+        title_text="depth (cells)",
+        autorange="reversed",
+        dtick=1 if len(grid) <= 12 else None,
+        showgrid=False,
+        zeroline=False,
+    )
+    return _finished(figure, height, legend=False)
+
+
+def matrices_figure(matrices: Mapping[str, Wide], height: int = 300) -> go.Figure:
+    """Cosines between all pairs of sentences (B, B), in one color scale; sentences count from 1."""
+    figure = make_subplots(cols=len(matrices), subplot_titles=list(matrices), horizontal_spacing=0.06)
+    for column, (name, matrix) in enumerate(matrices.items(), start=1):
+        names = [str(number) for number in range(1, len(matrix) + 1)]
+        figure.add_heatmap(
+            z=matrix,
+            x=names,
+            y=names,
+            coloraxis="coloraxis",
+            texttemplate="%{z:.2f}" if len(matrix) <= 8 else None,
+            xgap=1,
+            ygap=1,
+            hovertemplate=name + ", %{y} and %{x}: %{z:.3f}<extra></extra>",
+            row=1,
+            col=column,
+        )
+        figure.update_yaxes(
+            autorange="reversed", scaleanchor=f"x{column if column > 1 else ''}", row=1, col=column
+        )
+    figure.update_xaxes(showgrid=False, constrain="domain", type="category")
+    figure.update_yaxes(showgrid=False, constrain="domain", type="category")
+    low = min(0.0, *(float(matrix.min()) for matrix in matrices.values()))
+    figure.update_coloraxes(colorscale=_scale("viridis"), cmin=low, cmax=1.0, colorbar={"thickness": 12})
+    return _finished(figure, height, legend=False)
+
+
+def states_figure(states: Mapping[str, FloatArray], height: int = 230) -> go.Figure:
+    """The state vectors (C,) of one cell, channel by channel."""
+    figure = go.Figure()
+    for color, (name, state) in zip((TEACHER_COLOR, STUDENT_COLOR), states.items(), strict=False):
+        figure.add_scatter(
+            y=state,
+            name=name,
+            mode="lines+markers",
+            line={"color": color, "width": 1.6},
+            marker={"size": 5},
+        )
+    figure.update_xaxes(title_text="channel", zeroline=False)
+    return _finished(figure, height, legend=True)
+
+
+def costs_figure(costs: Mapping[str, float], colors: Mapping[str, str], height: int = 330) -> go.Figure:
+    """Lost explained variance of each damage as bars.
+
+    Args:
+        costs: by the name of the damage.
+        colors: of the bars, by the last word of the name; gray for all others.
+    """
+    names = list(costs)[::-1]
+    figure = go.Figure(
+        go.Bar(
+            x=[costs[name] for name in names],
+            y=names,
+            orientation="h",
+            marker={"color": [colors.get(name.split()[-1], _GRAY) for name in names]},
+            text=[f"{costs[name]:+.3f}" for name in names],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x:.4f}<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title_text="explained variance lost", zeroline=True, rangemode="tozero")
+    figure.update_yaxes(ticksuffix="  ")
+    finished = _finished(figure, height, legend=False)
+    finished.update_layout(margin={"r": 60})
+    return finished
+
+
+def _rms(states: FloatArray) -> FloatArray:
+    root: FloatArray = np.sqrt(np.square(states).mean(axis=-1))
+    return root
+
+
+def _tick(panels: Sequence[Panel]) -> int:
+    last = max(float(np.max(curve.x)) for panel in panels for curve in panel.curves)
+    return max(1, round(last / 10))
+
+
+def _scale(name: str) -> list[tuple[float, str]]:
+    """A ramp of the lab for Plotly."""
+    table = color_table(name)[::15]
+    return [
+        (place / (len(table) - 1), f"rgb({red}, {green}, {blue})")
+        for place, (red, green, blue) in enumerate(table)
+    ]
+
+
+def _centered(figure: go.Figure, values: FloatArray, dark: bool) -> go.Figure:
+    """A diverging color scale around zero: its middle is the page's own brightness."""
+    end = float(np.abs(values).max()) or 1.0
+    figure.update_coloraxes(
+        colorscale=_scale("berlin") if dark else "RdBu_r", cmin=-end, cmax=end, colorbar={"thickness": 12}
+    )
+    return figure
+
+
+def _finished(figure: go.Figure, height: int, *, legend: bool) -> go.Figure:
+    titled = any(annotation.text for annotation in figure.layout.annotations)
+    figure.update_annotations(font_size=13)
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 34 * legend + 26 * titled + 6, "b": 8},
+        showlegend=legend,
+        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0 + 46 / height, "yanchor": "bottom"},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    return figure

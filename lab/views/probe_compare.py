@@ -1,0 +1,116 @@
+"""Two sentences side by side: how alike they are to the teacher, and where in the cube they differ."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from lab.figures.probe import (
+    cosines,
+    depth_figure,
+    difference,
+    lines_figure,
+    matrices_figure,
+    own_part,
+    pair_panels,
+    state_cosines,
+    states_figure,
+    surfaces_figure,
+)
+from lab.views.probe import CHART, Asked, choose_number, choose_step, choose_view, quote, values_cube
+from lab.views.student import facts_line
+
+
+def compare(asked: Asked) -> None:
+    """Choose two sentences and see what tells them apart."""
+    count = len(asked.texts)
+    if count < 2:
+        st.info("Add a second sentence above, one per line, to compare two.")
+        return
+    columns = st.columns(2, gap="large")
+    rows = []
+    for column, name, default in zip(columns, ("First", "Second"), (1, 2), strict=True):
+        with column:
+            rows.append(choose_number(name, count, default, f"probe_{name.lower()}"))
+            st.html(quote(asked.texts[rows[-1]]))
+    first, second = rows
+    if first == second:
+        st.info("These are the same sentence; choose two different ones.")
+        return
+    states = state_cosines(asked.inspection.states, asked.reference)
+    teacher, student = cosines(asked.inspection.teacher), cosines(asked.inspection.readouts[:, -1])
+    st.html(
+        facts_line(
+            {
+                "cosine to the teacher": f"{teacher[first, second]:.4f}",
+                "to the student": f"{student[first, second]:.4f}",
+                "in the cube, entering": f"{states[0, first, second]:.4f}",
+                "in the cube, at the end": f"{states[-1, first, second]:.4f}",
+            }
+        )
+    )
+    _charts(asked, first, second)
+    where(asked, first, second)
+    if count > 2:
+        st.markdown("**All sentences**, pair by pair: cosines")
+        matrices = {"teacher": teacher, "student": student, "in the cube, at the end": states[-1]}
+        st.plotly_chart(matrices_figure(matrices), config=CHART, key="probe_matrices")
+
+
+def _charts(asked: Asked, first: int, second: int) -> None:
+    found = asked.inspection
+    wide, narrow = st.columns([4, 5], gap="medium")
+    with wide:
+        st.markdown("**How alike**, step by step")
+        states = state_cosines(found.states[[first, second]], asked.reference)
+        panels = pair_panels(found, states, first, second)
+        st.plotly_chart(lines_figure(panels, height=270), config=CHART, key="probe_pair")
+    with narrow:
+        st.markdown("**Surface**, the codes of the two")
+        one, other = found.surface_in[first], found.surface_in[second]
+        surfaces = {"first": one, "second": other, "second - first": other - one}
+        st.plotly_chart(surfaces_figure(surfaces, asked.dark, height=270), config=CHART, key="probe_codes")
+
+
+@st.fragment
+def where(asked: Asked, first: int, second: int) -> None:
+    """Where in the cube two sentences differ: both and their distance, on one camera."""
+    states = asked.inspection.states
+    apart = difference(states[first], states[second], "distance of the two (rms)")
+    parts = {
+        "First: own part": own_part(states[first], asked.reference),
+        "Second: own part": own_part(states[second], asked.reference),
+        "Where they differ": apart,
+    }
+    st.markdown("**Where in the cube**")
+    view_place, step_place = st.columns([2, 3], vertical_alignment="bottom", gap="medium")
+    with view_place:
+        view = choose_view("probe_pair_view")
+    with step_place:
+        at = choose_step(apart, "probe_pair_at")
+    stream = f"{asked.texts[first]}/{asked.texts[second]}"
+    clicked = None
+    for column, (title, shown) in zip(st.columns(3, gap="small"), parts.items(), strict=True):
+        with column:
+            st.caption(title)
+            key = f"probe_pair_{title.split(':')[0].split()[0].lower()}"
+            picked = values_cube(asked, shown, at, view, key=key, stream=stream, height=340)
+            clicked = picked if title == "Where they differ" else clicked
+    chart, cell = st.columns([2, 3], gap="medium")
+    with chart:
+        st.caption("Distance by depth below the surface")
+        st.plotly_chart(
+            depth_figure(apart, asked.inspection.dimensions, height=230), config=CHART, key="probe_apart"
+        )
+    with cell:
+        if clicked is None:
+            st.caption("Click a cell of the third cube to see its two states.")
+        else:
+            x, y, z = _position(clicked, asked.inspection.dimensions)
+            st.caption(f"Cell ({x}, {y}, {z}) after {at} lattice steps")
+            pair = {"first": states[first, at, clicked], "second": states[second, at, clicked]}
+            st.plotly_chart(states_figure(pair), config=CHART, key="probe_cell")
+
+
+def _position(cell: int, dimensions: tuple[int, int, int]) -> tuple[int, int, int]:
+    _, y, z = dimensions
+    return cell // (y * z), cell // z % y, cell % z

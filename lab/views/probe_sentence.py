@@ -1,0 +1,146 @@
+"""One sentence on its way: embedding, surface, cube, steps, and what it is nearest to."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import streamlit as st
+
+from cellnet.errors import DataError
+from lab.figures.probe import (
+    CellValues,
+    activity,
+    change,
+    depth_figure,
+    explained_share,
+    lines_figure,
+    own_part,
+    scatter_figure,
+    step_panels,
+    strips_figure,
+    surfaces_figure,
+)
+from lab.views.probe import (
+    CHART,
+    Asked,
+    choose_number,
+    choose_step,
+    choose_view,
+    nearest,
+    need_sentences,
+    neighbors_markup,
+    quote,
+    values_cube,
+)
+from lab.views.student import facts_line
+
+Measure = Literal["own", "change", "activity"]
+_MEASURES: Final[dict[Measure, str]] = {"own": "Own part", "change": "Change", "activity": "Activity"}
+
+
+def sentence(asked: Asked) -> None:
+    """All that the student does with one sentence."""
+    number, facts = st.columns([3, 7], vertical_alignment="bottom")
+    with number:
+        row = choose_number("Sentence", len(asked.texts), 1, "probe_sentence")
+    with facts:
+        st.html(quote(asked.texts[row]) + facts_line(_facts(asked, row)))
+    _embedding(asked, row)
+    travel(asked, row)
+    nearest_sentences(asked, row)
+
+
+def _facts(asked: Asked, row: int) -> dict[str, str]:
+    found = asked.inspection
+    shares = explained_share(found.teacher[row], found.readouts[row], asked.mean)
+    return {
+        "cosine of teacher and student": f"{found.cosine[row, -1]:.4f}",
+        "as it enters": f"{found.cosine[row, 0]:.4f}",
+        "explained share": f"{shares[-1]:.1%}",
+        "as it entered": f"{shares[0]:.1%}",
+    }
+
+
+def _embedding(asked: Asked, row: int) -> None:
+    found = asked.inspection
+    teacher, answer = found.teacher[row], found.readouts[row, -1]
+    code, read = found.surface_in[row], found.surface_out[row, ..., 0]
+    wide, narrow = st.columns([5, 2], gap="medium")
+    with wide:
+        st.markdown("**Embedding**, of the teacher and of the student")
+        st.plotly_chart(strips_figure(teacher, answer, asked.dark), config=CHART, key="probe_strips")
+        st.markdown("**Surface**, the code that goes in and channel 0 of what comes out")
+        surfaces = {"in": code, "out": read, "out - in": read - code}
+        st.plotly_chart(surfaces_figure(surfaces, asked.dark), config=CHART, key="probe_surfaces")
+    with narrow:
+        st.markdown("**Dimension by dimension**")
+        st.plotly_chart(scatter_figure(teacher, answer), config=CHART, key="probe_scatter")
+
+
+@st.fragment
+def travel(asked: Asked, row: int) -> None:
+    """How the state travels from the surface into the cube: by depth, in 3D, and step by step."""
+    st.markdown("**Through the cube**, step by step")
+    what, view_place, step_place = st.columns([3, 3, 4], vertical_alignment="bottom", gap="medium")
+    measure: Measure = what.segmented_control(
+        "Look at",
+        list(_MEASURES),
+        default="own",
+        required=True,
+        key="probe_measure",
+        format_func=_MEASURES.__getitem__,
+        help="Own part: distance of a cell's state to the one it has when the mean of all sentences comes "
+        "in. The inside of the cube begins at zero: what it comes to know of this sentence, the experts "
+        "brought. Change: of the state in each step. Activity: size of the state.",
+        bind="query-params",
+    )
+    shown = _shown(asked, row, measure)
+    with view_place:
+        view = choose_view("probe_view")
+    with step_place:
+        at = choose_step(shown, "probe_step_at")
+    chart, cube = st.columns([4, 5], gap="medium")
+    with chart:
+        st.plotly_chart(
+            depth_figure(shown, asked.inspection.dimensions, height=230),
+            config=CHART,
+            key="probe_depths",
+        )
+        st.plotly_chart(
+            lines_figure(step_panels(asked.inspection, row), height=230), config=CHART, key="probe_steps"
+        )
+    with cube:
+        values_cube(asked, shown, at, view, key="probe_cube", stream=asked.texts[row], height=460)
+
+
+def _shown(asked: Asked, row: int, measure: Measure) -> CellValues:
+    states = asked.inspection.states[row]
+    match measure:
+        case "own":
+            return own_part(states, asked.reference)
+        case "change":
+            return change(states)
+        case "activity":
+            return activity(states)
+
+
+def nearest_sentences(asked: Asked, row: int) -> None:
+    """What is nearest to the teacher's embedding, and what to the student's."""
+    st.markdown("**Nearest sentences** of the data")
+    if not asked.student.texts:
+        need_sentences(asked.shelf, asked.student, "nearest", "They are found among the data of the run.")
+        return
+    found = asked.inspection
+    try:
+        teacher, student = nearest(asked.student, [found.teacher[row], found.readouts[row, -1]])
+    except DataError as error:
+        st.error(str(error))
+        return
+    shared = sum(neighbor.other_rank is not None for neighbor in teacher)
+    st.caption(
+        f"{shared} of {len(teacher)} are near both (marked), among {len(asked.student.texts):,} sentences; "
+        "the sentence itself is bold."
+    )
+    left, right = st.columns(2, gap="large")
+    left.html(neighbors_markup("to the teacher's embedding", teacher, asked.texts[row]))
+    right.html(neighbors_markup("to the student's reconstruction", student, asked.texts[row]))
