@@ -90,6 +90,7 @@ class Teachers:
 class _Sentences:
     """Sentences of some data, with their embeddings and where each is."""
 
+    data: TrainingData
     texts: tuple[str, ...]
     embeddings: FloatArray
     held_out: int
@@ -101,7 +102,7 @@ class _Sentences:
         trained = data.train_texts[: MAX_TEXTS - len(held_out)]
         embeddings = np.concatenate([data.validation[: len(held_out)], data.train[: len(trained)]])
         texts = (*held_out, *trained)
-        return cls(texts, embeddings, len(held_out), {text: row for row, text in enumerate(texts)})
+        return cls(data, texts, embeddings, len(held_out), {text: row for row, text in enumerate(texts)})
 
 
 class StudentShelf:
@@ -116,7 +117,9 @@ class StudentShelf:
         self._service = service
         self._embed: Embed = embed or Teachers()
         self._lock = threading.Lock()
-        self._copying, self._embedding, self._inspecting = (threading.Lock() for _ in range(3))
+        self._copying, self._loading, self._embedding, self._inspecting = (
+            threading.Lock() for _ in range(4)
+        )
         self._pending: Future[ModelCopy] | None = None
         self._fresh: ModelCopy | None = None
         self._live: tuple[ModelCopy, CellNet] | None = None
@@ -216,7 +219,7 @@ class StudentShelf:
         record = store.get(run)
         checkpoint = choose_checkpoint(store, record, step)
         key = (record.id, checkpoint.step, checkpoint.created)
-        with self._lock:
+        with self._loading:
             if key not in self._stored:
                 if not (checkpoint.path / STATE_FILE).is_file():
                     raise RunError(
@@ -280,10 +283,11 @@ class StudentShelf:
         """Return the sentences that belong to these settings, if they are in memory."""
         key = data_key(settings)
         with self._lock:
-            if key not in self._sentences and (data := self._service.data_of(settings)) is not None:
-                self._sentences[key] = _Sentences.of(data)
+            data, known = self._service.data_of(settings), self._sentences.get(key)
+            if data is not None and (known is None or known.data is not data):
+                known = self._sentences[key] = _Sentences.of(data)
                 _limit(self._sentences, key, MAX_STUDENTS)
-            return self._sentences.get(key)
+            return known
 
     def _with_texts(self, student: Student) -> Student:
         known = self._known(student.model.settings)

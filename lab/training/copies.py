@@ -16,13 +16,13 @@ from cellnet.training import TrainingSession
 
 @dataclass(frozen=True, eq=False)
 class ModelCopy:
-    """The weights of a student at one moment, on the CPU, and shared with nobody.
+    """The weights of a student at one moment, on the CPU; the training does not touch them.
 
     Attributes:
         run: id of the run.
         step: training steps made.
         settings: of the student at that moment, live changes included.
-        weights: its state.
+        weights: its state; what is built of it shares them.
         lattice: the cube that trains; only its connections are used, which never change.
         time: when it was taken, of `time.monotonic`.
     """
@@ -37,7 +37,7 @@ class ModelCopy:
     def build(self) -> CellNet:
         """Make the student, in evaluation mode; do it outside the training thread."""
         model = CellNet(self.settings)
-        model.load_state_dict(self.weights)
+        model.load_state_dict(self.weights, assign=True)
         model.lattice.borrow_connections(self.lattice)
         return model.eval()
 

@@ -117,7 +117,7 @@ def test_the_last_student_stays_when_the_training_has_ended(
 
 
 def test_asking_while_the_training_ends_never_hangs(service: TrainingService, shelf: StudentShelf) -> None:
-    started(service, max_steps=60)
+    started(service, max_steps=30)
     done, seen = threading.Event(), []
 
     def ask() -> None:
@@ -132,8 +132,8 @@ def test_asking_while_the_training_ends_never_hangs(service: TrainingService, sh
     for thread in threads:
         thread.join(PATIENCE)
         assert not thread.is_alive()
-    assert shelf.get().step == 60
-    assert max(seen) <= 60
+    assert shelf.get().step == 30
+    assert max(seen) <= 30
 
 
 def test_a_slow_batch_gives_the_older_copy_and_the_next_call_the_newer_one(
@@ -172,7 +172,7 @@ def test_looking_does_not_change_what_is_learned(tmp_path: Path, teacher: MadeUp
     for name in ("watched", "alone"):
         service = small_service(tmp_path / name)
         shelf = StudentShelf(service, embed=teacher)
-        started(service, 1, max_steps=40)
+        started(service, 1, max_steps=15)
         while name == "watched" and service.snapshot().phase is not Phase.FINISHED:
             shelf.inspect(shelf.get(), ("a sentence",))
         end = service.wait_for(lambda seen: seen.phase is Phase.FINISHED, PATIENCE)
