@@ -10,15 +10,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cellnet.cli.damage import add_damage, damage_from, damage_text, damage_values
 from cellnet.cli.options import add_model_source, add_setting_flags, changes_from
 from cellnet.cli.output import Result, table
 from cellnet.cli.progress import EmbeddingProgress
 from cellnet.decoder import Match, TextDecoder
 from cellnet.device import open_device
 from cellnet.evaluation import readouts
+from cellnet.inspection import inspect
+from cellnet.interventions import Intervention
 from cellnet.lattice.geometry import TIERS
 from cellnet.loading import load_model
-from cellnet.model import StudentOutput
+from cellnet.measures import Embeddings
+from cellnet.model import CellNet, StudentOutput
 from cellnet.settings import Settings, with_changes
 from cellnet.teacher import Teacher
 from cellnet.training import prepare_data
@@ -28,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of this command."""
     add_model_source(parser)
     parser.add_argument("texts", nargs="+", metavar="TEXT", help="sentences")
+    add_damage(parser)
     add_setting_flags(
         parser, "device.device", "data.source", "data.cache_dir", "embedding.teacher", "decoder.top_k"
     )
@@ -38,6 +43,7 @@ def run(arguments: argparse.Namespace) -> Result:
     """Probe."""
     loaded = load_model(arguments.model, arguments.runs, step=arguments.step)
     settings = with_changes(loaded.settings, changes_from(arguments))
+    damage = damage_from(arguments, settings.lattice.dimensions, settings.model.steps)
     device = open_device(settings)
     model = loaded.model.to(device)
     decoder = _decoder(settings, device)
@@ -46,7 +52,7 @@ def run(arguments: argparse.Namespace) -> Result:
     cosines = torch.stack([F.cosine_similarity(answer, taught) for answer, _ in readouts(model, taught)])
     gates = torch.stack([gate.mean(dim=1) for _, gate in readouts(model, taught) if gate is not None])
     nearest = {"student": decoder.decode(output.embeddings), "teacher": decoder.decode(taught)}
-    probes = [
+    probes: list[dict[str, Any]] = [
         {
             "text": text,
             "cosine": float(F.cosine_similarity(output.embeddings[row], taught[row], dim=0)),
@@ -58,8 +64,25 @@ def run(arguments: argparse.Namespace) -> Result:
         }
         for row, text in enumerate(arguments.texts)
     ]
+    if not damage.is_none:
+        _add_damage(probes, model, taught.float().cpu().numpy(), damage, decoder)
     values = {"model": loaded.name, "run": loaded.run, "step": loaded.step, "probes": probes}
     return Result(values, f"{loaded.name}\n\n" + "\n\n".join(map(_text, probes)))
+
+
+def _add_damage(
+    probes: list[dict[str, Any]],
+    model: CellNet,
+    taught: Embeddings,
+    damage: Intervention,
+    decoder: TextDecoder,
+) -> None:
+    """Carry the sentences again, with all steps, intact and damaged; add what the damage did."""
+    intact, damaged = inspect(model, taught), inspect(model, taught, damage)
+    matches = decoder.decode(damaged.readouts[:, -1])
+    for row, (probe, values) in enumerate(zip(probes, damage_values(intact, damaged), strict=True)):
+        probe["damage"] = {**values, "intact_cosine_per_step": intact.cosine[row].tolist()}
+        probe["nearest"]["damaged student"] = [_match(match) for match in matches[row]]
 
 
 def _decoder(settings: Settings, device: torch.device) -> TextDecoder:
@@ -114,9 +137,13 @@ def _text(probe: dict[str, Any]) -> str:
         f"nearest to the {who}\n" + table([(f"{match['cosine']:.3f}", match["text"]) for match in matches])
         for who, matches in probe["nearest"].items()
     )
+    damage = ""
+    if "damage" in probe:
+        damage = damage_text(probe["damage"], probe["damage"]["intact_cosine_per_step"]) + "\n"
     return (
         f"{probe['text']}\ncosine of student and teacher {probe['cosine']:.4f}\n{steps}\n"
-        f"{surfaces}\ncorrelation of in and out {surface['correlation']:.3f}\ngate {gate}\n{nearest}"
+        f"{surfaces}\ncorrelation of in and out {surface['correlation']:.3f}\n"
+        f"gate {gate}\n{damage}{nearest}"
     )
 
 
