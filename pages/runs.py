@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from lab.figures.runs import all_tags
 from lab.server import get_service
 from lab.views.run_compare import overlay, settings_difference
 from lab.views.run_detail import checkpoints, description, export, going_on
@@ -17,7 +18,8 @@ VIEWS = {
 }
 
 service = get_service()
-chosen = choose_runs(service)
+choice = choose_runs(service)
+chosen = choice.selected
 if looks_in_trash():
     restoring(service, chosen)
     st.stop()
@@ -42,14 +44,14 @@ view = views.segmented_control(
 )
 match view:
     case "curves":
-        overlay(service, chosen)
+        overlay(service, choice)
     case "settings":
-        settings_difference(service, chosen)
+        settings_difference(service, choice)
     case "checkpoints":
         checkpoints(service, choose_one(chosen, "Checkpoints of"))
     case "go on":
         going_on(service, choose_one(chosen, "Go on with"))
     case "describe":
-        description(service, choose_one(chosen, "Describe"))
+        description(service, choose_one(chosen, "Describe"), all_tags(choice.runs))
     case "export":
         export(service, chosen)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from cellnet.errors import RunError
 from cellnet.runs.database import Database
@@ -72,8 +73,14 @@ def find_run(connection: sqlite3.Connection, run_id: str) -> RunRecord:
 def to_record(row: sqlite3.Row) -> RunRecord:
     """Turn a row of the table of runs into a value."""
     values = {name: row[name] for name in row.keys() if name != "key"}  # noqa: SIM118
-    values["tags"] = tuple(json.loads(row["tags"]))
-    values["summary"] = json.loads(row["summary"])
-    values["settings"] = json.loads(row["settings"])
+    values["tags"] = tuple(_parsed(row["tags"]))
+    values["summary"] = _parsed(row["summary"])
+    values["settings"] = _parsed(row["settings"])
     values["deleted"] = bool(row["deleted"])
     return RunRecord(**values)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Any:
+    """Parse JSON; records share the result, so that listing hundreds of runs again takes milliseconds."""
+    return json.loads(text)

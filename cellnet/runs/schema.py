@@ -83,7 +83,7 @@ TABLES = (
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run as it was when it was read.
+    """One run as it was when it was read; never change its dictionaries, which records share.
 
     Attributes:
         id: unique, sorts by time of creation unless the user chose it, and is the folder's name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 import streamlit as st
@@ -25,6 +25,7 @@ from lab.figures.runs import (
 from lab.figures.stills import MIME, Kind, panels_image
 from lab.series import Mark, Panel
 from lab.training import TrainingService
+from lab.views.runs import Choice
 
 _PERIOD: Final = 2.0
 _PANEL_HEIGHT: Final = 250
@@ -33,7 +34,7 @@ _MOST_RUNS: Final = 28
 """As many as there are pairs of color and dash."""
 
 
-def overlay(service: TrainingService, chosen: Sequence[RunRecord]) -> None:
+def overlay(service: TrainingService, choice: Choice) -> None:
     """Curves of the chosen runs over each other, with what to draw; while one trains, they grow."""
     what, splits, axis, smooth = st.columns([6, 3, 2, 3], vertical_alignment="bottom")
     metrics = what.multiselect(
@@ -72,25 +73,33 @@ def overlay(service: TrainingService, chosen: Sequence[RunRecord]) -> None:
         help="Training curves are means of this many logged steps.",
         bind="query-params",
     )
-    if len(chosen) > _MOST_RUNS:
-        st.caption(f"The first {_MOST_RUNS} of {len(chosen)} selected runs are drawn.")
-    ids = [run.id for run in chosen[:_MOST_RUNS]]
+    if len(choice.selected) > _MOST_RUNS:
+        st.caption(f"The first {_MOST_RUNS} of {len(choice.selected)} selected runs are drawn.")
+    ids = [run.id for run in choice.selected[:_MOST_RUNS]]
+    what_and_how = (ids, tuple(metrics), tuple(drawn), over, smoothing)
     live = service.snapshot()
-    grows = live.phase.is_training and live.run_id in ids
-    st.fragment(_overlay, run_every=_PERIOD if grows else None)(
-        service, ids, tuple(metrics), tuple(drawn), over, smoothing
-    )
+    if live.phase.is_training and live.run_id in ids:
+        _living_overlay(service, *what_and_how)
+    else:
+        _overlay(service.store, choice.runs, *what_and_how)
+
+
+@st.fragment(run_every=_PERIOD)
+def _living_overlay(service: TrainingService, *what_and_how: Any) -> None:
+    """The overlay while one of its runs trains."""
+    _overlay(service.store, service.store.list(), *what_and_how)
 
 
 def _overlay(
-    service: TrainingService,
+    store: RunStore,
+    runs: Sequence[RunRecord],
     ids: Sequence[str],
     metrics: Sequence[str],
     splits: Sequence[Split],
     axis: Axis,
     smoothing: int,
 ) -> None:
-    panels, marks = overlay_data(service.store, ids, metrics, splits, axis, smoothing)
+    panels, marks = overlay_data(store, runs, ids, metrics, splits, axis, smoothing)
     st.session_state.setdefault("runs_frame", 0)
     st.session_state["runs_frame"] += 1
     curves(
@@ -113,23 +122,20 @@ def _overlay(
 
 def overlay_data(
     store: RunStore,
+    runs: Sequence[RunRecord],
     ids: Sequence[str],
     metrics: Sequence[str],
     splits: Sequence[Split] = SPLITS,
     axis: Axis = "step",
     smoothing: int = 1,
 ) -> tuple[list[Panel], list[Mark]]:
-    """Panels and marks of runs; what was read before is taken from a cache until the run has more."""
-    everyone = [*store.list(), *store.list(deleted=True)]
-    styles = run_styles(everyone)
-    runs = {run.id: run for run in everyone}
+    """Panels and marks of some of the runs; what was read is cached until the run has more."""
+    styles = run_styles([*runs, *store.list(deleted=True)])
+    updated = {run.id: run.updated for run in runs}
     overlaid = [
         RunCurves(
             styles[run_id],
-            {
-                split: _metrics(store, str(store.root), run_id, split, runs[run_id].updated)
-                for split in SPLITS
-            },
+            {split: _metrics(store, str(store.root), run_id, split, updated[run_id]) for split in SPLITS},
         )
         for run_id in ids
     ]
@@ -158,11 +164,11 @@ def _figure_button(kind: Kind, panels: Sequence[Panel], marks: Sequence[Mark], a
     )
 
 
-def settings_difference(service: TrainingService, chosen: Sequence[RunRecord]) -> None:
-    """The settings of the chosen runs side by side; a single run stands beside its parent."""
-    runs = list(chosen)
+def settings_difference(service: TrainingService, choice: Choice) -> None:
+    """The settings of the selected runs side by side; a single run stands beside its parent."""
+    runs = list(choice.selected)
     if len(runs) == 1 and runs[0].parent is not None:
-        family = {run.id: run for run in [*service.store.list(), *service.store.list(deleted=True)]}
+        family = {run.id: run for run in [*choice.runs, *service.store.list(deleted=True)]}
         runs = [family[runs[0].parent], runs[0]]
     everything = st.toggle(
         "Also what they have in common",

@@ -13,7 +13,7 @@ from cellnet.errors import CellnetError
 from cellnet.runs import CheckpointRecord, RunRecord
 from cellnet.settings import Settings, get_value, to_toml
 from cellnet.training.fork import FORKABLE, checkpoint_settings
-from lab.figures.runs import all_tags, curves_csv, figures_of, run_label
+from lab.figures.runs import curves_csv, figures_of, run_label
 from lab.forms import FIELDS, checked, field_label, field_widget, group_label, show_problems
 from lab.report import SENTENCE, html_report
 from lab.server import checkpoint_url, get_shelf, run_url
@@ -38,8 +38,8 @@ _SIZES: Final = (3, 2, 3, 4, 4, 3, 3)
 # Words.
 
 
-def description(service: TrainingService, run: RunRecord) -> None:
-    """Name, tags and note, kept as they are typed; the figures beside them."""
+def description(service: TrainingService, run: RunRecord, tags: Sequence[str]) -> None:
+    """Name, tags (some to choose from) and note, kept as they are typed; the figures beside them."""
     words, figures = st.columns([3, 2], gap="large")
     with words:
         keys = {name: f"runs_{name}.{run.id}" for name in ("name", "tags", "note")}
@@ -55,7 +55,7 @@ def description(service: TrainingService, run: RunRecord) -> None:
         )
         st.multiselect(
             "Tags",
-            sorted({*all_tags(service.store.list()), *run.tags}),
+            sorted({*tags, *run.tags}),
             list(run.tags),
             accept_new_options=True,
             key=keys["tags"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import IO, Any, Final
 
 import streamlit as st
@@ -54,9 +55,43 @@ _COLUMNS: Final[dict[str, Any]] = {
 }
 
 
-def run_filters(service: TrainingService) -> tuple[str, list[str], list[RunState]]:
-    """Words, tags and states to look for; and the switch to the trash."""
+@dataclass(frozen=True)
+class Filters:
+    """What the table shows; see `lab.figures.runs.filter_runs`."""
+
+    words: str
+    tags: Sequence[str]
+    states: Sequence[RunState]
+    in_trash: bool
+
+    def apply(self, runs: Sequence[RunRecord]) -> list[RunRecord]:
+        """The runs that pass."""
+        return filter_runs(runs, self.words, self.tags, self.states)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a page of runs was drawn from, read once: the runs shown there, and those of them selected."""
+
+    runs: Sequence[RunRecord]
+    selected: Sequence[RunRecord]
+
+
+def choose_runs(service: TrainingService) -> Choice:
+    """Filters and table; returns the runs of the store, or of its trash, and which are selected."""
     find, tags, states, place = st.columns([4, 3, 3, 2], vertical_alignment="bottom")
+    place.segmented_control(
+        "Look in",
+        ("runs", "trash"),
+        default="runs",
+        required=True,
+        key=_PLACE,
+        format_func=str.capitalize,
+        help="Deleted runs wait in the trash and can be restored.",
+        bind="query-params",
+        width="stretch",
+    )
+    runs = service.store.list(deleted=looks_in_trash())
     words = find.text_input(
         "Find",
         key="runs_find",
@@ -66,7 +101,7 @@ def run_filters(service: TrainingService) -> tuple[str, list[str], list[RunState
     )
     wanted = tags.multiselect(
         "Tags",
-        all_tags(service.store.list()),
+        all_tags(runs),
         key="runs_tags",
         help="Runs that have all of these tags.",
         placeholder="any",
@@ -80,18 +115,13 @@ def run_filters(service: TrainingService) -> tuple[str, list[str], list[RunState
         placeholder="any",
         bind="query-params",
     )
-    place.segmented_control(
-        "Look in",
-        ("runs", "trash"),
-        default="runs",
-        required=True,
-        key=_PLACE,
-        format_func=str.capitalize,
-        help="Deleted runs wait in the trash and can be restored.",
-        bind="query-params",
-        width="stretch",
-    )
-    return words or "", wanted, stood
+    filters = Filters(words or "", wanted, stood, looks_in_trash())
+    if service.snapshot().phase.is_active:
+        _living_table(service, filters)
+    else:
+        _table(service, filters, runs)
+    selected = st.query_params.get_all(_SELECTED)
+    return Choice(runs, [run for run in runs if run.id in selected])
 
 
 def looks_in_trash() -> bool:
@@ -99,28 +129,21 @@ def looks_in_trash() -> bool:
     return bool(st.session_state[_PLACE] == "trash")
 
 
-def choose_runs(service: TrainingService) -> list[RunRecord]:
-    """Filters and table; returns the runs that are selected."""
-    words, tags, states = run_filters(service)
-    in_trash = looks_in_trash()
-    live = service.snapshot().phase.is_active
-    st.fragment(_table, run_every=TABLE_PERIOD if live else None)(service, words, tags, states, in_trash)
-    selected = st.query_params.get_all(_SELECTED)
-    return [run for run in service.store.list(deleted=in_trash) if run.id in selected]
+@st.fragment(run_every=TABLE_PERIOD)
+def _living_table(service: TrainingService, filters: Filters) -> None:
+    """The table while a training is under way."""
+    _table(service, filters, service.store.list(deleted=filters.in_trash))
 
 
-def _table(
-    service: TrainingService, words: str, tags: list[str], states: list[RunState], in_trash: bool
-) -> None:
-    store = service.store
-    everything = store.list(deleted=in_trash)
-    runs = filter_runs(everything, words, tags, states)
+def _table(service: TrainingService, filters: Filters, everything: Sequence[RunRecord]) -> None:
+    runs = filters.apply(everything)
     ids = [run.id for run in runs]
     key = _table_key(ids)
     if not runs:
-        st.info(_nothing(in_trash, bool(everything)))
+        st.info(_nothing(filters.in_trash, bool(everything)))
         _select([])
         return
+    store = service.store
     table = runs_table(runs, store.latest("train"), store.latest("validation"))
     table.insert(3, "done", 100 * table["steps"] // table.pop("of"))
     before = st.query_params.get_all(_SELECTED)
