@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from test_students import MadeUpTeacher
 from training_data import PATIENCE, small_service, small_settings
 
+from cellnet.errors import TeacherError
 from cellnet.inspection import FloatArray
 from cellnet.settings import Settings
 from lab.server import install_service
@@ -66,3 +67,117 @@ def test_a_sentence_is_carried(install: Install) -> None:
     assert app.text_area(key="probe_text").value == SENTENCES
     assert "A first sentence." in shown(app)
     assert len(app.get("plotly_chart")) == 5
+
+
+def test_sections_show_what_they_promise(install: Install) -> None:
+    trained(install())
+    app = open_probe(probe_text=SENTENCES)
+    app.button_group(key="probe_section").set_value("Compare").run()
+    assert not app.exception
+    assert "cosine to the teacher" in shown(app)
+    assert len(app.get("bidi_component")) == 3
+    app.button_group(key="probe_second").set_value(1).run()
+    assert any("same sentence" in info.value for info in app.info)
+    app.button_group(key="probe_section").set_value("Intervene").run()
+    assert not app.exception
+    assert any("Nothing is damaged yet" in info.value for info in app.info)
+
+
+def intervene(install: Install) -> AppTest:
+    trained(install())
+    app = open_probe(probe_text=SENTENCES, probe_section="Intervene")
+    assert not app.exception
+    return app
+
+
+def test_damage_is_done_shown_and_taken_back(install: Install) -> None:
+    app = intervene(install)
+    app.button_group(key="probe_lesion").set_value("box").run()
+    assert not app.exception
+    assert any("8 of 64 cells" in caption.value for caption in app.caption)
+    assert "healed" in shown(app)
+    assert "explained variance of 16 held-out" in shown(app)
+    assert "intact" in shown(app)
+    app.button_group(key="probe_lesion").set_value("random").run()
+    app.slider(key="probe_share").set_value(50).run()
+    assert any("32 of 64 cells" in caption.value for caption in app.caption)
+    app.button_group(key="probe_silence").set_value(["local"]).run()
+    app.slider(key="probe_noise").set_value(0.5).run()
+    app.slider(key="probe_when").set_value((1, 2)).run()
+    assert not app.exception
+    app.button(key="probe_reset").click().run()
+    assert not app.exception
+    assert any("Nothing is damaged yet" in info.value for info in app.info)
+    assert app.button_group(key="probe_lesion").value == "none"
+    assert app.slider(key="probe_noise").value == 0.0
+
+
+def test_costs_are_measured_when_asked(install: Install) -> None:
+    app = intervene(install)
+    assert any("Not measured yet" in caption.value for caption in app.caption)
+    app.button(key="probe_sweep").click().run()
+    assert not app.exception
+    assert len(app.get("plotly_chart")) == 1
+
+
+def test_sentences_come_from_the_data(install: Install) -> None:
+    service = install()
+    trained(service)
+    app = open_probe(probe_text="One of my own.")
+    held_out = service.data_of(small_settings()).validation_texts  # type: ignore[union-attr]
+    app.selectbox(key="probe_pick").set_value(held_out[3]).run()
+    assert app.text_area(key="probe_text").value == f"One of my own.\n{held_out[3]}"
+    app.button(key="probe_only_random").click().run()
+    assert app.text_area(key="probe_text").value in held_out
+    assert not app.exception
+    app.text_area(key="probe_text").set_value(" \n ").run()
+    assert any("Type a sentence" in info.value for info in app.info)
+    app.text_area(key="probe_text").set_value("\n".join(map(str, range(20)))).run()
+    assert any("first 12 of 20" in warning.value for warning in app.warning)
+
+
+def test_a_link_opens_a_checkpoint_and_a_wrong_one_says_so(install: Install) -> None:
+    run = trained(install())
+    app = open_probe(run=run, step="3")
+    assert not app.exception
+    assert app.selectbox(key=f"probe_step.{run}").value == 3
+    assert "<small>training step</small>3<" in shown(app)
+    app = open_probe(run=run, step="5")
+    assert "no checkpoint of step 5" in app.error[0].value
+    app.selectbox(key=f"probe_step.{run}").set_value(6).run()
+    assert not app.error
+    assert "no run 'gone'" in open_probe(run="gone").error[0].value
+
+
+def test_sentences_of_a_stored_run_are_read_when_asked(install: Install) -> None:
+    run = trained(install())
+    install()
+    app = open_probe(run=run, probe_text="Mine.")
+    assert not app.exception
+    app.button(key="probe_read_nearest").click().run()
+    assert not app.exception
+    assert "to the student&#x27;s reconstruction" in shown(app) or "to the student's" in shown(app)
+
+
+def test_a_missing_teacher_is_said(install: Install) -> None:
+    def missing(settings: Settings, texts: Sequence[str]) -> FloatArray:
+        raise TeacherError("there is no teacher; install it")
+
+    trained(install(missing))
+    app = open_probe(probe_text="New words.")
+    assert app.error[0].value == "there is no teacher; install it"
+    assert not app.exception
+
+
+def test_the_live_student_stays_until_it_is_refreshed(install: Install) -> None:
+    service = install()
+    service.start(small_settings())
+    service.wait_for(lambda seen: seen.step > 2, PATIENCE)
+    app = open_probe(probe_text="Mine.")
+    first = app.session_state["probe_live"].step
+    service.wait_for(lambda seen: seen.step > first + 1, PATIENCE)
+    app.run()
+    assert app.session_state["probe_live"].step == first
+    app.button(key="probe_refresh").click().run()
+    assert app.session_state["probe_live"].step > first
+    assert not app.exception
