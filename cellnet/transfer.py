@@ -162,7 +162,7 @@ def _check_student(saved: Checkpoint) -> Settings:
 
 
 def _tell_tale_shapes(settings: Settings) -> dict[str, tuple[int, ...]]:
-    """Return shapes that bound all others: cells, channels, width of the teacher and hidden widths."""
+    """Return shapes that bound all others but those of the experts, which are small for any settings."""
     channels, width = settings.model.state_size, settings.embedding.teacher_width
     edge = surface_size(settings.lattice.dimensions, settings.embedding.placement_strategy)
     code = edge * edge
@@ -170,10 +170,6 @@ def _tell_tale_shapes(settings: Settings) -> dict[str, tuple[int, ...]]:
         "mapper.lift": (channels,),
         "codec.to_surface.weight": (code, width),
         "codec.from_channels.weight": (width, code * (channels - 1)),
-        "lattice.local.update.0.weight": (settings.local.hidden_size, 2 * channels),
-        "lattice.functional.update.0.weight": (settings.functional.hidden_size, 2 * channels),
-        "lattice.distant.field.from_state.weight": (settings.distant.hidden_size, channels),
-        "lattice.gate.score.0.weight": (settings.gate.hidden_size, 2 * channels),
     }
     if settings.embedding.type == "autoencoder":
         shapes["codec.decoder.0.weight"] = (settings.embedding.hidden_size, code * channels)

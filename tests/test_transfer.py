@@ -130,11 +130,11 @@ def spoil(weights: dict[str, Tensor], state: dict[str, Any], changes: dict[str, 
 
 
 def lose(weights: dict[str, Tensor], state: dict[str, Any], changes: dict[str, Any]) -> None:
-    del weights["lattice.functional.mix.bias"]
+    del weights["lattice.normalize.bias"]
 
 
 def reshape(weights: dict[str, Tensor], state: dict[str, Any], changes: dict[str, Any]) -> None:
-    weights["lattice.functional.mix.bias"] = torch.zeros(3)
+    weights["lattice.normalize.bias"] = torch.zeros(3)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def reshape(weights: dict[str, Tensor], state: dict[str, Any], changes: dict[str
         (huge({"lattice.dimensions": (128, 128, 128)}), r"to_surface.weight of shape \(16384, 20\)"),
         (huge({"lattice.dimensions": (4, 4, 128)}), "its settings ask for 2048 cells and it has 64"),
         (huge({"model.state_size": 512}), r"mapper.lift of shape \(512,\)"),
-        (huge({"functional.hidden_size": 4096}), "functional.update"),
+        (huge({"functional.hidden_size": 4096}), "do not fit its settings"),
         (huge({"embedding.type": "autoencoder"}), "codec.decoder.0.weight"),
         (huge({"embedding.type": "attention"}), "do not fit its settings"),
         (huge({"embedding.extraction_strategy": "volume_projection"}), "do not fit its settings"),
