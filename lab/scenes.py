@@ -162,6 +162,7 @@ def scalar_scene(
     limits: tuple[float, float] | None = None,
     threshold: tuple[float, float] | None = None,
     clip: ClipBox | None = None,
+    visible: BoolArray | None = None,
     explode: float | Spacing = 0.0,
 ) -> Scene:
     """Cells colored by one number each.
@@ -171,14 +172,15 @@ def scalar_scene(
         label: what the number is, for the legend.
         limits: values at the two ends of the ramp; the smallest and largest value when left out.
         threshold, clip: see :func:`visible_cells`.
+        visible: (N,) bool, cells to draw at most.
         explode: see :func:`build_geometry`.
     """
     values = _finite(values, (cell_count(dimensions),), label)
     low, high = limits if limits is not None else (float(values.min()), float(values.max()))
     if high < low:
         raise ValueError(f"limits of {label!r} go from {low} to {high}: the first must not be the larger")
-    visible = visible_cells(dimensions, values, threshold=threshold, clip=clip)
-    geometry = build_geometry(dimensions, visible, explode=explode)
+    inside = visible_cells(dimensions, values, threshold=threshold, clip=clip)
+    geometry = build_geometry(dimensions, inside if visible is None else inside & visible, explode=explode)
     return Scene(
         geometry=geometry,
         colors=quantize(values, low, high)[geometry.cells],

@@ -1,5 +1,19 @@
-"""Lattice: the cube from inside."""
+"""Lattice: the cube from inside, live and from any step that was kept; two of them; one cell in detail."""
 
 import streamlit as st
 
-st.info("This page is being built.")
+from lab.figures.inline import STYLE
+from lab.jobs import JOBS
+from lab.pictures import Pictures
+from lab.server import get_service, get_shelf
+from lab.views.lattice import choose_look, choose_source, lattice
+
+pictures = Pictures(get_service(), get_shelf(), JOBS)
+
+st.html(STYLE)
+source, beside, compared = choose_source(pictures)
+settings = pictures.settings(source.run)
+if settings is None:
+    st.info("Nothing to see yet. Start a training with the button above, or choose a run.")
+else:
+    lattice(pictures, source, beside, compared, choose_look(settings))

@@ -1,0 +1,133 @@
+"""One cell in figures: where it is, its state, its history, its gate, and whom it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from lab.colors import EXPERT_COLORS
+from lab.figures import inline
+from lab.figures.lattice import Floats, Wiring, activity, depth, position_of
+from lab.training import CubeFrame
+
+_LISTED = 40
+
+
+def cell_facts(frame: CubeFrame, at: int, cell: int) -> str:
+    """Where a cell is and how active, in a line."""
+    x, y, z = position_of(cell, frame.dimensions)
+    layers = int(depth(frame.dimensions)[cell])
+    place = "on the surface" if layers == 0 else f"{layers} below the surface"
+    norm = float(activity(frame.states[at, cell]))
+    share = float((activity(frame.states[at]) <= norm).mean())
+    return (
+        f'<div class="lab-facts"><b>({x}, {y}, {z})</b> {place}; activity <b>{norm:.3g}</b>, '
+        f"above {share:.0%} of the cells</div>"
+    )
+
+
+def cell_panel(frame: CubeFrame, at: int, cell: int) -> str:
+    """State, history over the lattice steps and gate of a cell.
+
+    Args:
+        frame: the picture.
+        at: lattice step whose state is drawn as bars, 0..T.
+        cell: linear index.
+    """
+    states = frame.states[:, cell]
+    gate = frame.gate[:, cell]
+    end = float(np.abs(states).max())
+    steps = [str(step) for step in range(len(states))]
+    return (
+        inline.part(
+            f"State after step {at}",
+            inline.bars(states[at], name="channel", limit=end),
+            f"channels 0 to {states.shape[1] - 1}, ±{end:.3g}",
+        )
+        + inline.part(
+            "Over the lattice steps",
+            inline.heatmap(
+                states,
+                rows=steps,
+                name="channel",
+                row_name="step",
+                limit=end,
+                marked=at,
+                row_height=13,
+            ),
+            "rows: steps, columns: channels",
+        )
+        + inline.part(
+            "Gate",
+            inline.stacks(gate, EXPERT_COLORS, rows=steps[1:], row_name="step", marked=at - 1),
+            _entropy(gate, at),
+        )
+        + inline.key(EXPERT_COLORS)
+    )
+
+
+def neighbor_table(wired: Wiring, frame: CubeFrame, at: int) -> str:
+    """Whom a cell sees in each tier: how many, how active, how like itself."""
+    states = frame.states[at]
+    norms = activity(states)
+    rows = []
+    for tier, cells in wired.neighbors.items():
+        figures = ("0", "", "")
+        if len(cells):
+            alike = _cosines(states[wired.cell], states[cells])
+            figures = (f"{len(cells):,}", f"{norms[cells].mean():.3g}", f"{alike.mean():.2f}")
+        name = f'<i style="background: {EXPERT_COLORS[tier]}"></i>{tier}'
+        rows.append("<tr>" + "".join(f"<td>{text}</td>" for text in (name, *figures)) + "</tr>")
+    head = "".join(f"<th>{text}</th>" for text in ("neighbors", "count", "mean activity", "mean cosine"))
+    return f'<table class="lab-table"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+
+
+def neighbor_list(wired: Wiring, frame: CubeFrame) -> str:
+    """Where the neighbors of a cell are, nearest first."""
+    lists = [
+        f"<p><b>{tier}</b> {_list(cells, frame)}</p>"
+        for tier, cells in wired.neighbors.items()
+        if len(cells)
+    ]
+    return f'<details class="lab-list"><summary>Which cells</summary>{"".join(lists)}</details>'
+
+
+def history_panel(history: Floats, steps: Sequence[int]) -> str:
+    """State after the last lattice step over the kept pictures of a training: (F, C), and their F steps."""
+    end = float(np.abs(history).max())
+    height = 13 if len(steps) <= 12 else 7
+    rows = [f"{step:,}" for step in steps]
+    return inline.part(
+        "Over the training",
+        inline.heatmap(
+            history,
+            rows=rows,
+            name="channel",
+            row_name="step",
+            limit=end,
+            row_height=height,
+        ),
+        f"{len(steps)} kept steps, ±{end:.3g}",
+    )
+
+
+def _entropy(gate: Floats, at: int) -> str:
+    if at == 0:
+        return "one bar per lattice step"
+    weights = gate[at - 1].astype(np.float64)
+    entropy = -(weights * np.log(np.maximum(weights, 1e-300))).sum() / np.log(3)
+    return f"entropy in step {at}: {entropy:.2f} of 1"
+
+
+def _cosines(own: Floats, others: Floats) -> Floats:
+    sizes = np.linalg.norm(own) * np.linalg.norm(others, axis=1)
+    cosines: Floats = np.divide(others @ own, sizes, out=np.zeros(len(others), np.float32), where=sizes > 0)
+    return cosines
+
+
+def _list(cells: npt.NDArray[np.int64], frame: CubeFrame) -> str:
+    places = [position_of(int(cell), frame.dimensions) for cell in cells[:_LISTED]]
+    text = " ".join(f"({x},{y},{z})" for x, y, z in places)
+    return text + (f" and {len(cells) - _LISTED:,} more" if len(cells) > _LISTED else "")

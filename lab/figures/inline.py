@@ -1,0 +1,157 @@
+"""Small charts as plain HTML, for figures that are redrawn while the training goes on: they never flicker.
+
+They fill the width they are given; names and numbers stand beside them as text. Pointing at a mark shows
+its value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lab.scenes import quantize
+
+Floats = npt.NDArray[np.floating]
+_POSITIVE: Final = "#0072B2"
+_NEGATIVE: Final = "#D55E00"
+
+
+def bars(values: Floats, *, name: str, height: int = 72, limit: float | None = None) -> str:
+    """Values (n,) as bars from a line through zero.
+
+    Args:
+        values: finite numbers.
+        name: of one bar, such as "channel"; its index follows.
+        height: in pixels.
+        limit: size at the upper and lower edge; the largest size when left out.
+    """
+    end = float(np.abs(values).max()) if limit is None else limit
+    scale = 50 / end if end > 0 else 0.0
+    marks = []
+    for index, value in enumerate(values.tolist()):
+        size = min(50.0, abs(value) * scale)
+        top = 50 - size if value >= 0 else 50.0
+        color = _POSITIVE if value >= 0 else _NEGATIVE
+        marks.append(
+            f'<div title="{escape(name)} {index}: {value:.4g}">'
+            f'<i style="top: {top:.1f}%; height: {size:.1f}%; background: {color}"></i></div>'
+        )
+    return f'<div class="lab-bars" style="height: {height}px">{"".join(marks)}</div>'
+
+
+def heatmap(
+    matrix: Floats,
+    *,
+    rows: Sequence[str],
+    name: str,
+    row_name: str,
+    limit: float,
+    row_height: int = 12,
+    marked: int | None = None,
+) -> str:
+    """A matrix (R, n), blue above zero and orange below, with the name of each row at its left.
+
+    Args:
+        matrix: finite numbers.
+        rows: R names.
+        name: of a column, such as "channel".
+        row_name: of a row, such as "step".
+        limit: size that gets the full color.
+        row_height: in pixels; below 10 only every third row has its name beside it.
+        marked: row to mark.
+    """
+    codes = quantize(np.abs(matrix), 0.0, max(limit, np.finfo(np.float32).tiny))
+    marks = []
+    for row, line, values in zip(rows, codes.tolist(), matrix.tolist(), strict=True):
+        place = f"{escape(row_name)} {escape(row)}, {escape(name)}"
+        marks += [
+            f'<i style="background: {_POSITIVE if value >= 0 else _NEGATIVE}{code:02x}" title="{place} {column}: {value:.3g}"></i>'
+            for column, (code, value) in enumerate(zip(line, values, strict=True))
+        ]
+    every = 1 if row_height >= 10 else 3
+    names = [row if place % every == 0 else "" for place, row in enumerate(rows)]
+    body = f'<div class="lab-heat" style="--columns: {matrix.shape[1]}">{"".join(marks)}</div>'
+    return _rows(names, body, row_height, marked)
+
+
+def stacks(
+    shares: Floats,
+    colors: Mapping[str, str],
+    *,
+    rows: Sequence[str],
+    row_name: str,
+    row_height: int = 14,
+    marked: int | None = None,
+) -> str:
+    """Rows of shares (R, K) that add up to 1, as stacked bars with the name of each row at its left."""
+    marks = []
+    for row, line in zip(rows, shares.tolist(), strict=True):
+        place = f"{escape(row_name)} {escape(row)}"
+        parts = (
+            f'<i style="width: {100 * share:.2f}%; background: {color}" '
+            f'title="{place}, {escape(name)}: {share:.1%}"></i>'
+            for (name, color), share in zip(colors.items(), line, strict=True)
+        )
+        marks.append(f"<div>{''.join(parts)}</div>")
+    return _rows(rows, f'<div class="lab-stacks">{"".join(marks)}</div>', row_height, marked)
+
+
+def key(colors: Mapping[str, str]) -> str:
+    """What colors mean, in one line."""
+    parts = "".join(
+        f'<span><i style="background: {color}"></i>{escape(name)}</span>' for name, color in colors.items()
+    )
+    return f'<div class="lab-key">{parts}</div>'
+
+
+STYLE: Final = """
+<style>
+.lab-rows { display: grid; grid-template-columns: 3.2em 1fr; gap: .5em; font-size: .72rem;
+  font-variant-numeric: tabular-nums; }
+.lab-rows > div:first-child > div { height: var(--row); line-height: var(--row); text-align: right;
+  opacity: .75; white-space: nowrap; }
+.lab-rows > div:first-child > .lab-marked { opacity: 1; font-weight: 700; }
+.lab-heat { display: grid; grid-template-columns: repeat(var(--columns), 1fr); grid-auto-rows: var(--row);
+  border-radius: 2px; overflow: hidden; }
+.lab-stacks > div { display: flex; gap: 1px; height: var(--row); padding: 1px 0; }
+.lab-bars { display: flex; position: relative; padding-left: calc(3.2em * .8 + .4em); }
+.lab-bars > div { position: relative; flex: 1; background: center / 100% 1px no-repeat
+  linear-gradient(rgba(128, 140, 152, .6), rgba(128, 140, 152, .6)); }
+.lab-bars i { position: absolute; left: 0; right: 1px; }
+.lab-key { display: flex; flex-wrap: wrap; gap: .1rem .9rem; font-size: .78rem; }
+.lab-key i { display: inline-block; width: .7em; height: .7em; border-radius: 2px; margin-right: .4em; }
+.lab-caption { display: flex; gap: 1em; font-size: .85rem; white-space: nowrap; }
+.lab-caption q { font-style: italic; overflow: hidden; text-overflow: ellipsis; flex: 1; }
+.lab-caption span { font-variant-numeric: tabular-nums; opacity: .8; }
+.lab-facts { font-size: .9rem; }
+.lab-list { font-size: .76rem; opacity: .85; }
+.lab-list p { margin: .2rem 0; line-height: 1.35; }
+.lab-part { margin: .55rem 0 .2rem; font-size: .8rem; font-weight: 600; display: flex; gap: .6em;
+  justify-content: space-between; align-items: baseline; }
+.lab-part span { font-weight: 400; opacity: .72; font-variant-numeric: tabular-nums; }
+</style>
+"""
+
+
+def part(title: str, body: str, remark: str = "") -> str:
+    """A titled part of a panel."""
+    return f'<div class="lab-part">{escape(title)}<span>{escape(remark)}</span></div>{body}'
+
+
+def caption(sentence: str, remark: str) -> str:
+    """A sentence, cut to one line, and what there is to say of it."""
+    text = escape(sentence)
+    return f'<div class="lab-caption"><q title="{text}">{text}</q><span>{escape(remark)}</span></div>'
+
+
+def _rows(names: Sequence[str], body: str, height: int, marked: int | None) -> str:
+    """Rows of ``height`` pixels with their names at the left."""
+    beside = "".join(
+        f'<div class="{"lab-marked" if row == marked else ""}">{escape(name)}</div>'
+        for row, name in enumerate(names)
+    )
+    return f'<div class="lab-rows" style="--row: {height}px"><div>{beside}</div>{body}</div>'

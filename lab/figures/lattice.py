@@ -1,0 +1,376 @@
+"""The cube from inside: what to color its cells by, which of them to show, and how a cell is wired."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from cellnet.lattice.geometry import TIERS, Tier, tier_offsets
+from cellnet.settings import Settings
+from lab.colors import EXPERT_COLORS
+from lab.scenes import (
+    BoolArray,
+    ClipBox,
+    Dimensions,
+    Scene,
+    Spacing,
+    category_scene,
+    cell_count,
+    rgb_scene,
+    scalar_scene,
+    visible_cells,
+)
+from lab.training import CubeFrame
+
+Floats = npt.NDArray[np.float32]
+Coloring = Literal["activity", "channel", "components", "change", "agreement", "expert"]
+COLORINGS: Final[dict[Coloring, str]] = {
+    "activity": "Activity",
+    "channel": "Channel",
+    "components": "Components",
+    "change": "Change",
+    "agreement": "Agreement",
+    "expert": "Expert",
+}
+COLORING_HELP: Final = (
+    "Activity: root mean square of a cell's state. Channel: one number of the state. Components: the first "
+    "three principal components of all states as red, green and blue. Change: rms of what the lattice step "
+    "changed. Agreement: mean cosine of a cell's states between held-out sentences; 1 means that the cell "
+    "answers all of them alike. Expert: the one with the largest weight in the step."
+)
+Show = Literal["whole", "layers", "slices", "box", "threshold"]
+SHOWS: Final[dict[Show, str]] = {
+    "whole": "Whole",
+    "layers": "Layers",
+    "slices": "Slices",
+    "box": "Clip box",
+    "threshold": "Threshold",
+}
+_ENDS: Final = (1, 99)
+"""Percentiles at the ends of a ramp, so that a single cell does not take all the contrast."""
+
+
+@dataclass(frozen=True)
+class CellField:
+    """One color for each of N cells, before anything is cut away.
+
+    Attributes:
+        dimensions: cells along x, y, z.
+        label: what the colors mean.
+        values: (N,) numbers: what is colored, or beside ``rgb`` and ``codes`` what a threshold acts on.
+        limits: of the values at the ends of the ramp.
+        colormap: of the ramp.
+        rgb: (N, 3) in [0, 1], instead of a ramp.
+        codes: (N,) index of an expert, instead of a ramp.
+    """
+
+    dimensions: Dimensions
+    label: str
+    values: Floats
+    limits: tuple[float, float]
+    colormap: str = "viridis"
+    rgb: Floats | None = None
+    codes: npt.NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Which cells to show.
+
+    Attributes:
+        show: the way to cut.
+        gap: room between layers, in cell edges.
+        axis: along which layers stand apart: 0, 1, 2 for x, y, z.
+        planes: cells of the slices across x, y and z; None for no slice.
+        box: first and last cell along each axis.
+        share: part of the ramp to show, from 0 to 1.
+        only: cells to show at most; None for all.
+    """
+
+    show: Show = "whole"
+    gap: float = 1.2
+    axis: int = 2
+    planes: tuple[int | None, int | None, int | None] = (None, None, None)
+    box: ClipBox | None = None
+    share: tuple[float, float] = (0.0, 1.0)
+    only: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Components:
+    """Three directions in the space of the states.
+
+    Attributes:
+        mean: (C,), of the states it was fitted on.
+        basis: (C, 3), orthonormal.
+        spread: (3,), half the distance between the 1st and 99th percentile of each score.
+        explained: share of the variance that the three explain together.
+    """
+
+    mean: Floats
+    basis: Floats
+    spread: Floats
+    explained: float
+
+    def colors(self, states: Floats) -> Floats:
+        """Scores of states (N, C) as (N, 3) in [0, 1]; the mean is gray."""
+        scores = (states - self.mean) @ self.basis / self.spread
+        colors: Floats = np.clip(0.5 + 0.5 * scores, 0, 1).astype(np.float32)
+        return colors
+
+
+def fit_components(states: Floats, like: Components | None = None) -> Components:
+    """First three principal components of states (..., C), C >= 3.
+
+    Principal components have no sign, and equal ones no order, so that colors would jump from one picture
+    to the next. With ``like`` the basis is turned within its own span to be as near as possible to the
+    earlier one (orthogonal Procrustes), so that a color keeps its meaning while the cube learns.
+    """
+    rows = states.reshape(-1, states.shape[-1])
+    if rows.shape[1] < 3:
+        raise ValueError(f"states of {rows.shape[1]} channels have no three principal components")
+    mean = rows.mean(axis=0)
+    covariance = rows.T @ rows / np.float32(len(rows)) - np.outer(mean, mean)
+    variances, vectors = np.linalg.eigh(covariance.astype(np.float64))
+    basis = vectors[:, :-4:-1]
+    largest = np.take_along_axis(basis, np.abs(basis).argmax(axis=0)[None], axis=0)
+    basis = basis * np.sign(largest)
+    if like is not None and like.basis.shape == basis.shape:
+        left, _, right = np.linalg.svd(basis.T @ like.basis)
+        basis = basis @ (left @ right)
+    scores = (rows - mean) @ basis
+    low, high = np.percentile(scores, _ENDS, axis=0)
+    spread = np.maximum(np.maximum(np.abs(low), np.abs(high)), np.finfo(np.float32).tiny)
+    total = float(variances.clip(0).sum())
+    explained = float(variances[-3:].clip(0).sum()) / total if total > 0 else 0.0
+    return Components(
+        mean.astype(np.float32), basis.astype(np.float32), spread.astype(np.float32), explained
+    )
+
+
+def activity(states: Floats) -> Floats:
+    """Root mean square over channels, (..., C) to (...)."""
+    squares: Floats = np.einsum("...c,...c->...", states, states)
+    return np.asarray(np.sqrt(squares / states.shape[-1]), dtype=np.float32)
+
+
+def agreement(states: Floats) -> Floats:
+    """How alike cells answer different sentences: states (B, N, C) to (N,), each in [-1, 1].
+
+    The mean cosine between a cell's states of two different sentences, over all B (B - 1) pairs. With unit
+    vectors u_b it is (|sum u_b|^2 - B) / (B (B - 1)), so that no pair is formed. A state of zero counts as
+    agreeing with none.
+
+    Raises:
+        ValueError: for fewer than two sentences.
+    """
+    count = len(states)
+    if count < 2:
+        raise ValueError("agreement needs at least two sentences")
+    norms = np.linalg.norm(states, axis=-1, keepdims=True)
+    units = np.divide(states, norms, out=np.zeros_like(states), where=norms > 0)
+    total = units.sum(axis=0)
+    nonzero = (norms[..., 0] > 0).sum(axis=0)
+    return np.asarray((np.square(total).sum(axis=-1) - nonzero) / (count * (count - 1)), dtype=np.float32)
+
+
+def first_step(coloring: Coloring) -> int:
+    """First lattice step that a coloring has: a change and a gate there are from step 1 on."""
+    return int(coloring in ("change", "expert"))
+
+
+def cell_field(
+    frame: CubeFrame,
+    coloring: Coloring,
+    at: int,
+    *,
+    channel: int = 0,
+    components: Components | None = None,
+    agreements: Floats | None = None,
+) -> CellField:
+    """Color the cells of a frame after lattice step ``at``.
+
+    The ends of a ramp are the same for all lattice steps of the frame: the 1st and the 99th percentile.
+
+    Args:
+        frame: the picture.
+        coloring: what to color by.
+        at: 0 is the state in which the sentence came in; see `first_step`.
+        channel: for the coloring by one channel.
+        components: for the coloring by principal components.
+        agreements: for the coloring by agreement, (T + 1, N), see `agreement`.
+
+    Raises:
+        ValueError: if what the coloring needs is missing.
+    """
+    norms = activity(frame.states)
+    plain = CellField(frame.dimensions, "activity (rms of the state)", norms[at], _limits(norms))
+    match coloring:
+        case "activity":
+            return plain
+        case "channel":
+            values = frame.states[:, :, channel]
+            end = max(map(abs, _limits(values)))
+            return CellField(
+                frame.dimensions, f"channel {channel}", values[at], (-end, end), colormap="berlin"
+            )
+        case "change":
+            values = activity(np.diff(frame.states, axis=0))
+            return CellField(
+                frame.dimensions, "change in this step (rms)", values[at - 1], _limits(values), "magma"
+            )
+        case "components":
+            if components is None:
+                raise ValueError("coloring by components needs the components")
+            label = f"first three components ({components.explained:.0%} of the variance)"
+            return replace(plain, label=label, rgb=components.colors(frame.states[at]))
+        case "agreement":
+            if agreements is None:
+                raise ValueError("coloring by agreement needs the agreements")
+            return CellField(
+                frame.dimensions,
+                "agreement between sentences (cosine)",
+                agreements[at],
+                _limits(agreements),
+                "cividis",
+            )
+        case "expert":
+            codes = frame.gate[at - 1].argmax(axis=-1)
+            return replace(plain, label="expert with the largest weight", codes=codes)
+
+
+def common_limits(fields: Sequence[CellField]) -> list[CellField]:
+    """The same fields on one ramp, so that equal colors mean equal values."""
+    low = min(each.limits[0] for each in fields)
+    high = max(each.limits[1] for each in fields)
+    return [replace(each, limits=(low, high)) for each in fields]
+
+
+def shown_cells(cells: CellField, cut: Cut) -> BoolArray:
+    """Which of N cells a cut leaves, (N,) bool."""
+    shape = cells.dimensions
+    threshold = None
+    if cut.show == "threshold":
+        low, high = cells.limits
+        # The ends of the ramp stand for everything beyond them.
+        first, last = (low + share * (high - low) for share in cut.share)
+        threshold = (
+            -np.inf if cut.share[0] <= 0 else first,
+            np.inf if cut.share[1] >= 1 else last,
+        )
+    visible = visible_cells(
+        shape, cells.values, threshold=threshold, clip=cut.box if cut.show == "box" else None
+    )
+    if cut.show == "slices":
+        visible = np.zeros(cell_count(shape), dtype=np.bool_)
+        solid = visible.reshape(shape)
+        for axis, place in enumerate(cut.planes):
+            if place is not None:
+                np.moveaxis(solid, axis, 0)[place] = True
+    if cut.only is not None:
+        chosen = np.zeros_like(visible)
+        chosen[list(cut.only)] = True
+        visible = visible & chosen
+    return visible
+
+
+def lattice_scene(cells: CellField, cut: Cut) -> Scene:
+    """Colored cells, cut open."""
+    visible = shown_cells(cells, cut)
+    explode: Spacing | float = 0.0
+    if cut.show == "layers":
+        gaps = [0.0, 0.0, 0.0]
+        gaps[cut.axis] = cut.gap
+        explode = (gaps[0], gaps[1], gaps[2])
+    if cells.rgb is not None:
+        return rgb_scene(cells.dimensions, cells.rgb, label=cells.label, visible=visible, explode=explode)
+    if cells.codes is not None:
+        return category_scene(
+            cells.dimensions,
+            cells.codes,
+            EXPERT_COLORS,
+            label=cells.label,
+            visible=visible,
+            explode=explode,
+        )
+    return scalar_scene(
+        cells.dimensions,
+        cells.values,
+        label=cells.label,
+        colormap=cells.colormap,
+        limits=cells.limits,
+        visible=visible,
+        explode=explode,
+    )
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Whom a cell sees: linear indices of its neighbors in each tier, nearest first."""
+
+    cell: int
+    position: tuple[int, int, int]
+    neighbors: Mapping[Tier, npt.NDArray[np.int64]] = field(default_factory=dict)
+
+
+@lru_cache(maxsize=64)
+def wiring(settings: Settings, cell: int) -> Wiring:
+    """The neighbors of a cell under these settings.
+
+    Raises:
+        ValueError: if there is no such cell.
+    """
+    lattice = settings.lattice
+    if not 0 <= cell < lattice.cell_count:
+        raise ValueError(
+            f"there is no cell {cell}; the cells of this cube are 0 to {lattice.cell_count - 1}"
+        )
+    offsets = tier_offsets(lattice, settings.neighbors.get_distance_thresholds(lattice))
+    position = position_of(cell, lattice.dimensions)
+    found: dict[Tier, npt.NDArray[np.int64]] = {}
+    for tier in TIERS:
+        moves = offsets.of(tier).numpy()
+        moves = moves[np.argsort(np.square(moves).sum(axis=1), kind="stable")]
+        there = np.asarray(position) + moves
+        if lattice.boundary == "toroidal":
+            there = there % np.asarray(lattice.dimensions)
+        else:
+            inside = ((there >= 0) & (there < lattice.dimensions)).all(axis=1)
+            there = there[inside]
+        found[tier] = np.ravel_multi_index(tuple(there.T), lattice.dimensions).astype(np.int64)
+    return Wiring(cell, position, found)
+
+
+def position_of(cell: int, dimensions: Dimensions) -> tuple[int, int, int]:
+    """Grid position of a cell of the linear order."""
+    x, y, z = (int(place) for place in np.unravel_index(cell, dimensions))
+    return x, y, z
+
+
+def depth(dimensions: Dimensions) -> npt.NDArray[np.int64]:
+    """Distance of each cell from the nearest face, in cells: (N,), 0 on the surface."""
+    grid = np.indices(dimensions)
+    layers = [np.minimum(place, length - 1 - place) for place, length in zip(grid, dimensions, strict=True)]
+    depths: npt.NDArray[np.int64] = np.minimum.reduce(layers).reshape(-1)
+    return depths
+
+
+def relative_changes(states: Floats) -> list[float]:
+    """rms(s_t+1 - s_t) / rms(s_t) of states (T + 1, ...), T values; 0 where a state is zero."""
+    changes = []
+    for before, after in pairwise(states):
+        size = float(np.square(before, dtype=np.float64).sum())
+        moved = float(np.square(after - before, dtype=np.float64).sum())
+        changes.append((moved / size) ** 0.5 if size > 0 else 0.0)
+    return changes
+
+
+def _limits(values: Floats) -> tuple[float, float]:
+    low, high = (float(end) for end in np.percentile(values, _ENDS))
+    return low, high

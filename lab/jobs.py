@@ -1,0 +1,105 @@
+"""Work that takes longer than a page may wait: done in one thread, one after another, kept by key."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from cellnet.errors import CellnetError
+
+Value = TypeVar("Value")
+
+MAX_KEPT: Final = 24
+_PAUSES: Final = 9.0
+"""Work on something that keeps changing rests this many times as long as it took, so as not to slow the
+training down."""
+
+
+@dataclass(frozen=True)
+class Answer(Generic[Value]):
+    """What is known of some work.
+
+    Attributes:
+        value: the newest result; None before the first.
+        version: what the value, or the error, is of.
+        pending: whether a newer one is on its way.
+        error: why the newest attempt failed; empty otherwise.
+    """
+
+    value: Value | None = None
+    version: Hashable = None
+    pending: bool = False
+    error: str = ""
+
+
+@dataclass
+class _Kept:
+    answer: Answer[Any]
+    running: Future[Any] | None = None
+    version: Hashable = None
+    began: float = 0.0
+    due: float = 0.0
+
+
+class Jobs:
+    """Does work for pages and keeps the newest result of each key. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cellnet-page-work")
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+
+    def newest(self, key: Hashable, version: Hashable, work: Callable[[], Value]) -> Answer[Value]:
+        """Return what is known for ``key``, and see to it that ``version`` of it will be.
+
+        Args:
+            key: what the work is about.
+            version: of what it is computed from; when it changes the work is done again, though not more
+                often than a tenth of the time.
+            work: computes it, in another thread. A `CellnetError` or `ValueError` becomes the answer's
+                ``error``; any other error is a defect and is raised here.
+        """
+        with self._lock:
+            kept = self._kept.setdefault(key, _Kept(Answer()))
+            self._kept.move_to_end(key)
+            self._harvest(kept)
+            now = time.monotonic()
+            fresh = kept.answer.version == version and (kept.answer.value is not None or kept.answer.error)
+            if kept.running is None and not fresh and now >= kept.due:
+                kept.version, kept.began = version, now
+                kept.running = self._worker.submit(_timed, work)
+            self._forget()
+            answer = kept.answer
+            return Answer(answer.value, answer.version, kept.running is not None, answer.error)
+
+    def _harvest(self, kept: _Kept) -> None:
+        if kept.running is None or not kept.running.done():
+            return
+        running, kept.running = kept.running, None
+        try:
+            value, seconds = running.result()
+        except (CellnetError, ValueError) as error:
+            kept.answer = Answer(kept.answer.value, kept.version, error=str(error))
+        else:
+            kept.answer = Answer(value, kept.version)
+            kept.due = time.monotonic() + _PAUSES * seconds
+
+    def _forget(self) -> None:
+        """Drop what was asked for longest ago and is not being worked on."""
+        idle = [key for key, kept in self._kept.items() if kept.running is None]
+        for key in idle[: max(0, len(self._kept) - MAX_KEPT)]:
+            del self._kept[key]
+
+
+def _timed(work: Callable[[], Value]) -> tuple[Value, float]:
+    begin = time.monotonic()
+    return work(), time.monotonic() - begin
+
+
+JOBS: Final = Jobs()
+"""The one of this process."""

@@ -1,0 +1,453 @@
+"""The Lattice page: the cube cut open and colored in many ways, and the cell that was clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+import numpy as np
+import streamlit as st
+
+from cellnet.settings import Settings
+from lab.components import cube
+from lab.figures import inline
+from lab.figures.cell import cell_facts, cell_panel, history_panel, neighbor_list, neighbor_table
+from lab.figures.lattice import (
+    COLORING_HELP,
+    COLORINGS,
+    SHOWS,
+    CellField,
+    Coloring,
+    Components,
+    Cut,
+    Floats,
+    Show,
+    cell_field,
+    common_limits,
+    first_step,
+    fit_components,
+    lattice_scene,
+    wiring,
+)
+from lab.jobs import JOBS
+from lab.pictures import NEWEST, Pictures, Source, cell_history
+from lab.scenes import ClipBox, Dimensions
+from lab.training import CubeFrame
+from lab.views.address import arrived, publish, whole_number
+from lab.views.source import CELL, RUN, STEP, TEXT, choose_run, choose_step, choose_text
+
+_PERIOD: Final = 0.5
+_HEIGHT: Final = 560
+_PAIR_HEIGHT: Final = 440
+_EMPTY_HEIGHT: Final = 220
+_PACE: Final = "lattice_pace"
+_BASIS: Final = "lattice_components"
+_MOST_HISTORY: Final = 32
+COMPARISONS: Final = ("nothing", "lattice step", "training step", "run", "sentence")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the cube is drawn."""
+
+    coloring: Coloring
+    channel: int
+    cut: Cut
+
+
+def choose_source(pictures: Pictures) -> tuple[Source, Source | None, str]:
+    """What to look at, what to put beside it, and in what the two differ."""
+    run_place, text_place, beside_place = st.columns([3, 5, 5])
+    with run_place:
+        run = choose_run(pictures, RUN, "run")
+    with text_place:
+        text = choose_text(pictures, run, TEXT)
+    compared = beside_place.segmented_control(
+        "Beside it",
+        COMPARISONS,
+        default="nothing",
+        required=True,
+        key="lattice_beside",
+        help="A second cube on the same camera and the same ramp, which differs in one thing.",
+        bind="query-params",
+    )
+    source = Source(run, None, text)
+    if compared == "run":
+        with beside_place:
+            other = choose_run(pictures, "lattice_run_b", "run_b", label="The other run")
+        return source, replace(source, run=other), compared
+    if compared == "sentence":
+        with beside_place:
+            second = choose_text(pictures, run, "lattice_text_b", label="The other sentence")
+        return source, replace(source, text=second), compared
+    return source, source if compared != "nothing" else None, compared
+
+
+def choose_look(settings: Settings) -> Look:
+    """The coloring, and what to cut away."""
+    color, show = st.columns(2)
+    coloring: Coloring = color.segmented_control(
+        "Color by",
+        list(COLORINGS),
+        format_func=COLORINGS.__getitem__,
+        default="activity",
+        required=True,
+        key="lattice_coloring",
+        help=COLORING_HELP,
+        bind="query-params",
+    )
+    kind: Show = show.segmented_control(
+        "Show",
+        list(SHOWS),
+        format_func=SHOWS.__getitem__,
+        default="whole",
+        required=True,
+        key="lattice_show",
+        help="The whole cube, its layers apart, slices on three planes, a box, or only the cells whose "
+        "color lies in a part of the ramp.",
+        bind="query-params",
+    )
+    channel = 0
+    if coloring == "channel":
+        with color:
+            last = settings.model.state_size - 1
+            channel = st.slider(
+                "Channel",
+                0,
+                last,
+                key="lattice_channel",
+                help="One number of each cell's state.",
+                bind="query-params",
+            )
+    with show:
+        cut = _choose_cut(kind, settings.lattice.dimensions)
+    return Look(coloring, channel, cut)
+
+
+def _choose_cut(kind: Show, dimensions: Dimensions) -> Cut:
+    match kind:
+        case "layers":
+            axis, gap = st.columns([1, 2])
+            chosen = axis.segmented_control(
+                "Layers across",
+                ("x", "y", "z"),
+                default="z",
+                required=True,
+                key="lattice_axis",
+                help="The axis along which the layers stand apart.",
+                bind="query-params",
+            )
+            room = gap.slider(
+                "Room between layers (cells)",
+                0.2,
+                4.0,
+                1.2,
+                step=0.2,
+                key="lattice_gap",
+                help="In edges of a cell.",
+                bind="query-params",
+            )
+            return Cut("layers", gap=room, axis="xyz".index(chosen))
+        case "slices":
+            return Cut("slices", planes=_choose_planes(dimensions))
+        case "box":
+            return Cut("box", box=_choose_box(dimensions))
+        case "threshold":
+            low, high = st.slider(
+                "Part of the ramp (%)",
+                0,
+                100,
+                (60, 100),
+                key="lattice_share",
+                help="Cells whose color lies in this part of the ramp; its ends stand for all beyond them. "
+                "Where cells are colored by components or experts, their activity decides.",
+                bind="query-params",
+            )
+            return Cut("threshold", share=(low / 100, high / 100))
+        case _:
+            return Cut()
+
+
+def _choose_planes(dimensions: Dimensions) -> tuple[int | None, int | None, int | None]:
+    planes: list[int | None] = []
+    for axis, length, column in zip("xyz", dimensions, st.columns(3), strict=True):
+        place = column.slider(
+            f"Slice across {axis}",
+            -1,
+            length - 1,
+            length // 2,
+            key=f"lattice_slice_{axis}",
+            help="The layer that is shown; -1 for none.",
+            bind="query-params",
+        )
+        planes.append(None if place < 0 else place)
+    return planes[0], planes[1], planes[2]
+
+
+def _choose_box(dimensions: Dimensions) -> ClipBox:
+    ends: list[tuple[int, int]] = []
+    for axis, length, column in zip("xyz", dimensions, st.columns(3), strict=True):
+        start = length // 2 if axis == "y" else 0
+        low, high = column.slider(
+            f"Cells along {axis}",
+            0,
+            length - 1,
+            (start, length - 1),
+            key=f"lattice_box_{axis}",
+            help="First and last cell of the box.",
+            bind="query-params",
+        )
+        ends.append((low, high))
+    return ends[0], ends[1], ends[2]
+
+
+def lattice(pictures: Pictures, source: Source, beside: Source | None, compared: str, look: Look) -> None:
+    """One cube or two, with the steps to scrub through, and the panel of a cell; live where it can be."""
+    pace = st.session_state.get(_PACE)
+    st.fragment(_lattice, run_every=pace)(pictures, source, beside, compared, look, pace)
+
+
+def _lattice(
+    pictures: Pictures,
+    source: Source,
+    beside: Source | None,
+    compared: str,
+    look: Look,
+    pace: float | None,
+) -> None:
+    settings = pictures.settings(source.run)
+    picture, panel = st.columns([5, 3] if beside is None else [7, 3], gap="medium")
+    with picture:
+        cubes = st.container()
+        training, inside = st.columns(2, gap="large")
+        with training:
+            source, played = _choose_training_step(pictures, source)
+            if beside is not None and compared in ("training step", "run"):
+                beside = choose_step(
+                    pictures, beside, "lattice_step_b", "step_b", label="Training step, right"
+                )
+        views = [source] if beside is None else [source, beside if compared != "lattice step" else source]
+        if beside is not None and compared == "sentence":
+            views[1] = replace(beside, step=source.step)
+        readings = [pictures.read(view) for view in views]
+        frames = [reading.frame for reading in readings]
+        with inside:
+            steps, playing = _choose_lattice_steps(frames, look.coloring, compared)
+    pending = any(reading.pending for reading in readings)
+    missing = next((reading.notice for reading in readings if reading.frame is None), None)
+    if missing is None:
+        shown = [frame for frame in frames if frame is not None]
+        pending |= _draw(cubes, pictures, views, shown, steps, look)
+        with panel:
+            pending |= _cell(pictures, source, settings, shown[0], steps[0])
+    else:
+        with cubes:
+            cube(None, key="lattice", seq=0, stream=missing, height=_EMPTY_HEIGHT, empty=missing)
+    active = pictures.service.snapshot().phase.is_active
+    follows = active and any(view.follows for view in views)
+    _keep_pace(pace, _PERIOD if follows or playing or played or pending else None)
+
+
+def _keep_pace(given: float | None, needed: float | None) -> None:
+    """Redraw as often as there is something new, and only then."""
+    if given != needed:
+        st.session_state[_PACE] = needed
+        st.rerun()
+
+
+def _choose_training_step(pictures: Pictures, source: Source) -> tuple[Source, bool]:
+    steps = pictures.steps(source)
+    slider, button = st.columns([5, 2], vertical_alignment="bottom")
+    playing = button.toggle(
+        "Play",
+        key="lattice_play_training",
+        disabled=len(steps) < 2,
+        help="Play the training from its start.",
+    )
+    if playing and steps:
+        _advance(STEP, [*steps, NEWEST])
+    with slider:
+        return choose_step(pictures, source, STEP, "step", label="Training step"), playing
+
+
+def _choose_lattice_steps(
+    frames: list[CubeFrame | None], coloring: Coloring, compared: str
+) -> tuple[list[int], bool]:
+    known = [frame for frame in frames if frame is not None]
+    if len(known) < len(frames):
+        return [], False
+    first, last = first_step(coloring), min(len(frame.gate) for frame in known)
+    slider, button = st.columns([5, 2], vertical_alignment="bottom")
+    right = st.container()
+    key = f"lattice_step_{first}"
+    playing = button.toggle(
+        "Play", key="lattice_play_steps", disabled=first == last, help="Play the steps of one forward pass."
+    )
+    if playing:
+        _advance(key, list(range(first, last + 1)))
+    chosen = [last] * len(frames)
+    if first < last:
+        with slider:
+            chosen = [_lattice_step("Lattice step", first, last, last, key)] * len(frames)
+        if compared == "lattice step":
+            with right:
+                chosen[1] = _lattice_step("Lattice step, right", first, last, first, f"{key}_b")
+    return chosen, playing
+
+
+def _lattice_step(label: str, first: int, last: int, begin: int, key: str) -> int:
+    return st.slider(
+        label,
+        first,
+        last,
+        begin,
+        key=key,
+        help="0 is the sentence as it enters on the surface; then the three experts act, step by step.",
+        bind="query-params",
+    )
+
+
+def _advance(key: str, options: Sequence[int | str]) -> None:
+    """Move a slider that plays on by one, from its end back to its beginning."""
+    now = st.session_state.get(key, options[-1])
+    place = options.index(now) + 1 if now in options else 0
+    st.session_state[key] = options[place % len(options)]
+
+
+def _draw(
+    place: st.delta_generator.DeltaGenerator,
+    pictures: Pictures,
+    views: list[Source],
+    frames: list[CubeFrame],
+    steps: list[int],
+    look: Look,
+) -> bool:
+    """Draw one cube or two; returns whether something is still being computed."""
+    _take_cell_from_link()
+    fields, versions, pending = [], [], False
+    for view, frame, at in zip(views, frames, steps, strict=True):
+        agreements, version, waiting = None, "", ""
+        if look.coloring == "agreement":
+            answer = pictures.agreements(view)
+            pending |= answer.pending
+            agreements = answer.value[0] if answer.value else None
+            version = str(answer.version)
+            waiting = answer.error or "Held-out sentences go through the cube to be compared ..."
+        if look.coloring == "agreement" and agreements is None:
+            with place:
+                cube(None, key="lattice", seq=0, stream=waiting, height=_EMPTY_HEIGHT, empty=waiting)
+            return pending
+        fields.append(_field(frame, at, look, agreements))
+        versions.append(version)
+    if len(fields) == 2:
+        fields = common_limits(fields)
+    cut = replace(look.cut, only=_only(pictures.settings(views[0].run)))
+    columns = place.columns(len(fields), gap="small")
+    for side, (column, view, frame, at, cells, version) in enumerate(
+        zip(columns, views, frames, steps, fields, versions, strict=True)
+    ):
+        key = "lattice" if side == 0 else "lattice_b"
+        with column:
+            picked = cube(
+                lattice_scene(cells, cut),
+                key=key,
+                seq=frame.number,
+                stream=f"{view}/{frame.step if view.step is not None else ''}/{at}/{look}/{cut.only}/"
+                f"{cells.limits}/{version}/{st.session_state.get(CELL)}",
+                height=_HEIGHT if len(fields) == 1 else _PAIR_HEIGHT,
+                label=f"Cube after {at} lattice steps, training step {frame.step}",
+                selected=st.session_state.get(CELL),
+                camera="lattice",
+            )
+            st.html(inline.caption(frame.text, f"step {frame.step:,}, cosine {frame.cosine:.3f}"))
+        _take_cell_from_click(key, picked)
+    return pending
+
+
+def _field(
+    frame: CubeFrame,
+    at: int,
+    look: Look,
+    agreements: Floats | None,
+) -> CellField:
+    components: Components | None = None
+    if look.coloring == "components":
+        components = fit_components(frame.states, st.session_state.get(_BASIS))
+        st.session_state[_BASIS] = components
+    return cell_field(
+        frame, look.coloring, at, channel=look.channel, components=components, agreements=agreements
+    )
+
+
+def _only(settings: Settings | None) -> tuple[int, ...] | None:
+    cell = st.session_state.get(CELL)
+    if settings is None or cell is None or not st.session_state.get("lattice_only_neighbors"):
+        return None
+    if cell >= settings.lattice.cell_count:
+        return None
+    neighbors = wiring(settings, cell).neighbors.values()
+    return (cell, *(int(other) for each in neighbors for other in each))
+
+
+def _take_cell_from_link() -> None:
+    if (asked := arrived("cell")) is not None:
+        st.session_state[CELL] = whole_number(asked)
+
+
+def _take_cell_from_click(key: str, picked: int | None) -> None:
+    """A click chooses the cell; one that was seen before no longer does, once a number was typed."""
+    slot = f"picked.{key}"
+    if picked != st.session_state.get(slot):
+        st.session_state[slot] = st.session_state[CELL] = picked
+
+
+def _cell(pictures: Pictures, source: Source, settings: Settings | None, frame: CubeFrame, at: int) -> bool:
+    """The panel of the chosen cell; returns whether its history is still being read."""
+    count = frame.states.shape[1]
+    if (kept := st.session_state.get(CELL)) is not None and kept >= count:
+        st.session_state[CELL] = None
+    number, only = st.columns([2, 3], vertical_alignment="bottom")
+    cell = number.number_input(
+        "Cell",
+        min_value=0,
+        max_value=count - 1,
+        value=None,
+        key=CELL,
+        placeholder="click one",
+        help="Its number in the linear order, (x * Y + y) * Z + z. Click a cell in the cube, or type.",
+        persist_state="session",
+    )
+    only.checkbox(
+        "Only its neighbors",
+        key="lattice_only_neighbors",
+        disabled=cell is None,
+        help="Leave in the cube only the cell and those that it sees.",
+    )
+    publish("cell", None if cell is None else str(cell))
+    if cell is None:
+        st.info("Click a cell of the cube to see its state, its history, its neighbors and its gate.")
+        return False
+    st.html(cell_facts(frame, at, cell) + cell_panel(frame, at, cell))
+    if settings is not None:
+        wired = wiring(settings, cell)
+        st.html(neighbor_table(wired, frame, at))
+        st.html(neighbor_list(wired, frame))
+    return _history(pictures, source, cell)
+
+
+def _history(pictures: Pictures, source: Source, cell: int) -> bool:
+    run_id = pictures.run_id(source.run)
+    steps = pictures.service.frames(run_id).steps() if run_id is not None else []
+    if len(steps) < 2:
+        return False
+    frames = pictures.service.frames(str(run_id))
+    places = np.linspace(0, len(steps) - 1, min(len(steps), _MOST_HISTORY)).round().astype(int)
+    chosen = tuple(steps[place] for place in places)
+    answer = JOBS.newest(("history", run_id, cell), chosen, partial(cell_history, frames, chosen, cell))
+    if answer.value is not None:
+        st.html(history_panel(*answer.value))
+    elif answer.error:
+        st.caption(answer.error)
+    return answer.pending

@@ -1,0 +1,102 @@
+"""What to look at: the run, the training step, the sentence; shared by the pages that show the cube."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from lab.figures.runs import run_label
+from lab.pictures import NEWEST, Pictures, Source
+from lab.students import LIVE
+from lab.views.address import arrived, publish, whole_number
+
+RUN = "cube_run"
+STEP = "cube_step"
+TEXT = "cube_text"
+CELL = "cube_cell"
+"""Keys of the session: what one page looks at, the others do too."""
+_MOST_TEXTS = 200
+
+
+def choose_run(pictures: Pictures, key: str, name: str, *, label: str = "Run") -> str:
+    """The training under way, or a run of the store.
+
+    Args:
+        pictures: has the runs.
+        key: of the widget.
+        name: in the page's address.
+        label: of the widget.
+    """
+    runs = {run.id: run for run in pictures.service.store.list()}
+    live = pictures.service.snapshot()
+    options = [LIVE, *runs]
+    if (asked := arrived(name)) in options:
+        st.session_state[key] = asked
+    if st.session_state.get(key) not in options:
+        st.session_state[key] = LIVE if live.run_id or live.phase.is_active or not runs else options[1]
+    run = st.selectbox(
+        label,
+        options,
+        key=key,
+        format_func=lambda run: "Training of this lab" if run == LIVE else run_label(runs[run]),
+        help="The training under way, or the last one of this lab; or any run, as it was when it ended or "
+        "at any step that was kept.",
+        persist_state="session",
+    )
+    publish(name, run)
+    return run
+
+
+def choose_text(pictures: Pictures, run: str, key: str, *, label: str = "Sentence") -> str | None:
+    """A sentence to send through the cube; None for the one that pictures are kept of."""
+    usual = _usual_text(pictures, run)
+    texts = [text for text in pictures.texts(run)[:_MOST_TEXTS] if text != usual]
+    if st.session_state.get(key) == usual:
+        st.session_state[key] = None
+    text = st.selectbox(
+        label,
+        texts,
+        index=None,
+        key=key,
+        placeholder=usual or "the sentence that pictures were kept of",
+        accept_new_options=True,
+        help="Choose a held-out sentence or type one of your own. The student itself carries it then, so "
+        "that steps of a finished run are those of its checkpoints. Empty: the sentence of the pictures.",
+        bind="query-params",
+    )
+    return text or None
+
+
+def choose_step(pictures: Pictures, source: Source, key: str, name: str, *, label: str) -> Source:
+    """The training step to look at, among those that were kept."""
+    steps = pictures.steps(source)
+    asked = arrived(name)
+    if (number := whole_number(asked)) in steps:
+        st.session_state[key] = number
+    elif asked == NEWEST or st.session_state.get(key) not in steps:
+        st.session_state[key] = NEWEST
+    if not steps:
+        publish(name, None)
+        return replace(source, step=None)
+    options: list[int | str] = [*steps, NEWEST]
+    chosen = st.select_slider(
+        label,
+        options,
+        key=key,
+        format_func=lambda step: step if step == NEWEST else f"{step:,}",
+        help="Steps of the training that were kept, spread evenly over it. Newest follows the training.",
+        persist_state="session",
+    )
+    publish(name, None if chosen == NEWEST else str(chosen))
+    return replace(source, step=None if chosen == NEWEST else int(chosen))
+
+
+def _usual_text(pictures: Pictures, run: str) -> str | None:
+    """The sentence that pictures of a run are kept of."""
+    if run == LIVE and (frame := pictures.service.snapshot().frame) is not None:
+        return frame.text
+    run_id = pictures.run_id(run)
+    frames = None if run_id is None else pictures.service.frames(run_id)
+    steps = frames.steps() if frames else []
+    return frames.summary(steps[-1]).text if frames and steps else None
