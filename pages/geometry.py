@@ -1,5 +1,6 @@
-"""Geometry: the distance ratios and what they mean."""
+"""Geometry: the distance ratios, what they mean, what they cost, and where to use them."""
 
-import streamlit as st
+from lab.server import get_service
+from lab.views.geometry import planner
 
-st.info("This page is being built.")
+planner(get_service())
