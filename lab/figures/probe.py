@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -29,6 +29,7 @@ DAMAGED_COLOR: Final = "#D55E00"
 PART_COLORS: Final = {"lesion": "#CC79A7", "near": "#E69F00", "far": "#56B4E9"}
 """Where the distance to the intact run is measured; the colors go with Okabe and Ito's palette."""
 VIEWS: Final[tuple[View, ...]] = ("whole", "cut open", "layers")
+DECADES: Final = 4
 _LAYER_GAP: Final = (0.0, 0.0, 1.2)
 _FAINT: Final = 0.35
 _GRAY: Final = "#7A7A7A"
@@ -77,17 +78,29 @@ class CellValues:
         first: lattice step of the first row; 0 is the state in which the sentence came in.
         label: what the number is.
         colormap: for scenes and heatmaps.
+        low: the number that the darkest color stands for.
     """
 
     values: FloatArray
     first: int
     label: str
     colormap: str
+    low: float = 0.0
 
     @property
     def last(self) -> int:
         """Lattice step of the last row."""
         return self.first + len(self.values) - 1
+
+
+def decades(shown: CellValues) -> CellValues:
+    """The decimal logarithm of values, down to `DECADES` below the largest."""
+    high = float(shown.values.max())
+    if high <= 0:
+        return shown
+    low = np.log10(high) - DECADES
+    values = np.log10(np.maximum(shown.values, 10.0**low)).astype(np.float32)
+    return replace(shown, values=values, label=f"log10 of {shown.label}", low=float(low))
 
 
 def activity(states: FloatArray) -> CellValues:
@@ -168,7 +181,7 @@ def neighbors(matches: Sequence[Match], others: Sequence[Match]) -> list[Neighbo
 
 
 def cell_scene(shown: CellValues, dimensions: Dimensions, at: int, view: View) -> Scene:
-    """The cube at lattice step ``at``; the ramp goes from 0 to the 99th percentile over all steps."""
+    """The cube at lattice step ``at``; the ramp ends at the 99th percentile over all steps."""
     high = float(np.percentile(shown.values, 99))
     x, y, z = dimensions
     return scalar_scene(
@@ -176,7 +189,7 @@ def cell_scene(shown: CellValues, dimensions: Dimensions, at: int, view: View) -
         shown.values[at - shown.first],
         label=shown.label,
         colormap=shown.colormap,
-        limits=(0.0, high),
+        limits=(shown.low, max(shown.low, high)),
         clip=((0, x - 1), (y // 2, y - 1), (0, z - 1)) if view == "cut open" else None,
         explode=_LAYER_GAP if view == "layers" else 0.0,
     )
@@ -354,25 +367,38 @@ def surfaces_figure(surfaces: Mapping[str, FloatArray], dark: bool, height: int 
         figure.update_yaxes(
             autorange="reversed", scaleanchor=f"x{column if column > 1 else ''}", row=1, col=column
         )
-    figure.update_xaxes(showticklabels=False, showgrid=False, constrain="domain")
-    figure.update_yaxes(showticklabels=False, showgrid=False, constrain="domain")
+    bare = {"showticklabels": False, "ticks": "", "showgrid": False, "zeroline": False}
+    figure.update_xaxes(**bare, constrain="domain")
+    figure.update_yaxes(**bare, constrain="domain")
     return _finished(_centered(figure, np.stack(list(surfaces.values())), dark), height, legend=False)
 
 
-def depth_figure(shown: CellValues, dimensions: Dimensions, height: int = 250) -> go.Figure:
-    """Depth below the surface by lattice step: the rms over the cells of that depth."""
+def depth_figure(
+    shown: CellValues, dimensions: Dimensions, *, log: bool = False, height: int = 250
+) -> go.Figure:
+    """Depth below the surface by lattice step: the rms over the cells of that depth.
+
+    Args:
+        log: whether colors stand for the logarithm; what is zero then has none.
+    """
     grid = by_depth(shown.values, dimensions)
+    with np.errstate(divide="ignore"):
+        colors = np.where(grid > 0, np.log10(grid), np.nan) if log else grid
+    bar: dict[str, Any] = {"title": {"text": "rms"}, "thickness": 12}
+    if log:
+        bar |= {"tickprefix": "10<sup>", "ticksuffix": "</sup>", "dtick": 1}
     figure = go.Figure(
         go.Heatmap(
-            z=grid,
+            z=colors,
             x=np.arange(shown.first, shown.last + 1),
             y=np.arange(len(grid)),
+            customdata=grid,
             colorscale=_scale(shown.colormap),
             xgap=1,
             ygap=1,
-            texttemplate="%{z:.2g}" if grid.size <= 120 else None,
-            colorbar={"title": {"text": "rms"}, "thickness": 12},
-            hovertemplate="depth %{y}, step %{x}: %{z:.4g}<extra></extra>",
+            texttemplate="%{customdata:.2g}" if grid.size <= 120 else None,
+            colorbar=bar,
+            hovertemplate="depth %{y}, step %{x}: %{customdata:.4g}<extra></extra>",
         )
     )
     figure.update_xaxes(title_text="lattice step", dtick=1, showgrid=False, zeroline=False)

@@ -255,6 +255,17 @@ def choose_step(shown: CellValues, key: str) -> int:
     )
 
 
+def choose_log(key: str) -> bool:
+    """Whether colors stand for logarithms."""
+    return st.toggle(
+        "Log colors",
+        value=True,
+        key=key,
+        help="Colors stand for powers of ten, so that the little that arrives deep inside is seen too.",
+        bind="query-params",
+    )
+
+
 def choose_view(key: str) -> View:
     """Whole, cut open, or layers apart."""
     view: View = st.segmented_control(

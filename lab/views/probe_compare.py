@@ -6,6 +6,7 @@ import streamlit as st
 
 from lab.figures.probe import (
     cosines,
+    decades,
     depth_figure,
     difference,
     lines_figure,
@@ -16,7 +17,16 @@ from lab.figures.probe import (
     states_figure,
     surfaces_figure,
 )
-from lab.views.probe import CHART, Asked, choose_number, choose_step, choose_view, quote, values_cube
+from lab.views.probe import (
+    CHART,
+    Asked,
+    choose_log,
+    choose_number,
+    choose_step,
+    choose_view,
+    quote,
+    values_cube,
+)
 from lab.views.student import facts_line
 
 
@@ -82,7 +92,9 @@ def where(asked: Asked, first: int, second: int) -> None:
         "Where they differ": apart,
     }
     st.markdown("**Where in the cube**")
-    view_place, step_place = st.columns([2, 3], vertical_alignment="bottom", gap="medium")
+    log_place, view_place, step_place = st.columns([1, 2, 3], vertical_alignment="bottom", gap="medium")
+    with log_place:
+        log = choose_log("probe_pair_log")
     with view_place:
         view = choose_view("probe_pair_view")
     with step_place:
@@ -93,13 +105,16 @@ def where(asked: Asked, first: int, second: int) -> None:
         with column:
             st.caption(title)
             key = f"probe_pair_{title.split(':')[0].split()[0].lower()}"
-            picked = values_cube(asked, shown, at, view, key=key, stream=stream, height=340)
+            colored = decades(shown) if log else shown
+            picked = values_cube(asked, colored, at, view, key=key, stream=stream, height=340)
             clicked = picked if title == "Where they differ" else clicked
     chart, cell = st.columns([2, 3], gap="medium")
     with chart:
         st.caption("Distance by depth below the surface")
         st.plotly_chart(
-            depth_figure(apart, asked.inspection.dimensions, height=230), config=CHART, key="probe_apart"
+            depth_figure(apart, asked.inspection.dimensions, log=log, height=230),
+            config=CHART,
+            key="probe_apart",
         )
     with cell:
         if clicked is None:

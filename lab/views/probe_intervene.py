@@ -23,6 +23,7 @@ from lab.figures.probe import (
     activity,
     costs_figure,
     damage_panels,
+    decades,
     difference,
     explained_share,
     lines_figure,
@@ -31,6 +32,7 @@ from lab.students import Student
 from lab.views.probe import (
     CHART,
     Asked,
+    choose_log,
     choose_number,
     choose_step,
     choose_view,
@@ -293,7 +295,9 @@ def _effect(asked: Asked, damaged: Inspection, row: int) -> None:
 @st.fragment
 def damage_cube(asked: Asked, damaged: Inspection, row: int) -> None:
     """Where the damage is at a lattice step, in 3D."""
-    what, view_place, step_place = st.columns([3, 3, 4], vertical_alignment="bottom", gap="medium")
+    what, log_place, view_place, step_place = st.columns(
+        [4, 2, 4, 4], vertical_alignment="bottom", gap="medium"
+    )
     shown: Shown = what.segmented_control(
         "Look at",
         list(_SHOWN),
@@ -305,12 +309,14 @@ def damage_cube(asked: Asked, damaged: Inspection, row: int) -> None:
         bind="query-params",
     )
     values = _values(asked, damaged, row, shown)
+    with log_place:
+        log = choose_log("probe_damage_log")
     with view_place:
         view = choose_view("probe_damage_view")
     with step_place:
         at = choose_step(values, "probe_damage_at")
     stream = f"{asked.texts[row]}/{hash(damaged.intervention)}"
-    values_cube(asked, values, at, view, key="probe_damage_cube", stream=stream)
+    values_cube(asked, decades(values) if log else values, at, view, key="probe_damage_cube", stream=stream)
 
 
 def _values(asked: Asked, damaged: Inspection, row: int, shown: Shown) -> CellValues:

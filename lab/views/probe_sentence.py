@@ -11,6 +11,7 @@ from lab.figures.probe import (
     CellValues,
     activity,
     change,
+    decades,
     depth_figure,
     explained_share,
     lines_figure,
@@ -23,6 +24,7 @@ from lab.figures.probe import (
 from lab.views.probe import (
     CHART,
     Asked,
+    choose_log,
     choose_number,
     choose_step,
     choose_view,
@@ -53,11 +55,10 @@ def sentence(asked: Asked) -> None:
 def _facts(asked: Asked, row: int) -> dict[str, str]:
     found = asked.inspection
     shares = explained_share(found.teacher[row], found.readouts[row], asked.mean)
+    cosine = found.cosine[row]
     return {
-        "cosine of teacher and student": f"{found.cosine[row, -1]:.4f}",
-        "as it enters": f"{found.cosine[row, 0]:.4f}",
-        "explained share": f"{shares[-1]:.1%}",
-        "as it entered": f"{shares[0]:.1%}",
+        "cosine with the teacher": f"{cosine[0]:.3f} entering → {cosine[-1]:.3f} read out",
+        "explained share": f"{shares[0]:.1%} → {shares[-1]:.1%}",
     }
 
 
@@ -65,23 +66,25 @@ def _embedding(asked: Asked, row: int) -> None:
     found = asked.inspection
     teacher, answer = found.teacher[row], found.readouts[row, -1]
     code, read = found.surface_in[row], found.surface_out[row, ..., 0]
-    wide, narrow = st.columns([5, 2], gap="medium")
+    st.markdown("**Embedding**, of the teacher and of the student")
+    st.plotly_chart(strips_figure(teacher, answer, asked.dark), config=CHART, key="probe_strips")
+    wide, narrow = st.columns([7, 3], gap="medium")
     with wide:
-        st.markdown("**Embedding**, of the teacher and of the student")
-        st.plotly_chart(strips_figure(teacher, answer, asked.dark), config=CHART, key="probe_strips")
         st.markdown("**Surface**, the code that goes in and channel 0 of what comes out")
         surfaces = {"in": code, "out": read, "out - in": read - code}
         st.plotly_chart(surfaces_figure(surfaces, asked.dark), config=CHART, key="probe_surfaces")
     with narrow:
         st.markdown("**Dimension by dimension**")
-        st.plotly_chart(scatter_figure(teacher, answer), config=CHART, key="probe_scatter")
+        st.plotly_chart(scatter_figure(teacher, answer, height=270), config=CHART, key="probe_scatter")
 
 
 @st.fragment
 def travel(asked: Asked, row: int) -> None:
     """How the state travels from the surface into the cube: by depth, in 3D, and step by step."""
     st.markdown("**Through the cube**, step by step")
-    what, view_place, step_place = st.columns([3, 3, 4], vertical_alignment="bottom", gap="medium")
+    what, log_place, view_place, step_place = st.columns(
+        [4, 2, 3, 5], vertical_alignment="bottom", gap="medium"
+    )
     measure: Measure = what.segmented_control(
         "Look at",
         list(_MEASURES),
@@ -95,6 +98,8 @@ def travel(asked: Asked, row: int) -> None:
         bind="query-params",
     )
     shown = _shown(asked, row, measure)
+    with log_place:
+        log = choose_log("probe_log")
     with view_place:
         view = choose_view("probe_view")
     with step_place:
@@ -102,7 +107,7 @@ def travel(asked: Asked, row: int) -> None:
     chart, cube = st.columns([4, 5], gap="medium")
     with chart:
         st.plotly_chart(
-            depth_figure(shown, asked.inspection.dimensions, height=230),
+            depth_figure(shown, asked.inspection.dimensions, log=log, height=230),
             config=CHART,
             key="probe_depths",
         )
@@ -110,7 +115,8 @@ def travel(asked: Asked, row: int) -> None:
             lines_figure(step_panels(asked.inspection, row), height=230), config=CHART, key="probe_steps"
         )
     with cube:
-        values_cube(asked, shown, at, view, key="probe_cube", stream=asked.texts[row], height=460)
+        colored = decades(shown) if log else shown
+        values_cube(asked, colored, at, view, key="probe_cube", stream=asked.texts[row], height=460)
 
 
 def _shown(asked: Asked, row: int, measure: Measure) -> CellValues:

@@ -20,6 +20,7 @@ from lab.figures.probe import (
     cosines,
     costs_figure,
     damage_panels,
+    decades,
     depth_figure,
     depths,
     difference,
@@ -134,6 +135,17 @@ def test_a_scene_shows_one_step_on_a_ramp_for_all_steps() -> None:
     assert cell_scene(shown, DIMENSIONS, 1, "layers").geometry.spacing == (0.0, 0.0, 1.2)
 
 
+def test_decades_end_four_below_the_largest() -> None:
+    values = np.array([[0.0, 1e-9, 0.002], [0.02, 0.2, 20.0]], np.float32)
+    found = decades(CellValues(values, 1, "signal", "viridis"))
+    np.testing.assert_allclose(found.values, np.log10([[0.002, 0.002, 0.002], [0.02, 0.2, 20]]), rtol=1e-6)
+    assert found.low == pytest.approx(np.log10(0.002))
+    assert (found.first, found.label) == (1, "log10 of signal")
+    nothing = CellValues(np.zeros((1, N), np.float32), 0, "signal", "viridis")
+    assert decades(nothing) is nothing
+    assert cell_scene(nothing, DIMENSIONS, 0, "whole").legend.high == 0
+
+
 def test_step_panels_bring_the_chosen_sentence_to_the_front() -> None:
     inspection = made_up()
     cosine, relative = step_panels(inspection, 1)
@@ -197,6 +209,11 @@ def test_depths_and_matrices_are_written_into_their_cells_while_they_fit() -> No
     np.testing.assert_allclose(figure.data[0].z, by_depth(shown.values, DIMENSIONS))
     assert list(figure.data[0].x) == [1, 2]
     assert figure.data[0].texttemplate
+    steps = np.zeros((2, N), np.float32)
+    steps[1] = 0.01
+    log = depth_figure(CellValues(steps, 0, "", "magma"), DIMENSIONS, log=True)
+    np.testing.assert_allclose(log.data[0].z, [[np.nan, -2], [np.nan, -2]], rtol=1e-6)
+    np.testing.assert_allclose(log.data[0].customdata, [[0, 0.01], [0, 0.01]])
     wide = depth_figure(CellValues(np.ones((61, N), np.float32), 0, "", "magma"), DIMENSIONS)
     assert wide.data[0].texttemplate is None
     matrices = matrices_figure({"teacher": np.eye(3), "student": -np.eye(3)})
