@@ -1,6 +1,16 @@
 """Sentences: the built-in docstrings and the user's files, checked, deduplicated and split."""
 
-from cellnet.data.rows import BadRow
-from cellnet.data.sentences import DataReport, SentenceData, load_sentences, load_texts
+from cellnet.data.readers import list_columns
+from cellnet.data.rows import BadRow, Repeat
+from cellnet.data.sentences import DataReport, SentenceData, load_sentences, load_texts, split_texts
 
-__all__ = ["BadRow", "DataReport", "SentenceData", "load_sentences", "load_texts"]
+__all__ = [
+    "BadRow",
+    "DataReport",
+    "Repeat",
+    "SentenceData",
+    "list_columns",
+    "load_sentences",
+    "load_texts",
+    "split_texts",
+]

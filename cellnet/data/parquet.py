@@ -37,6 +37,15 @@ def read_parquet(path: Path, column: str) -> Iterator[tuple[int, object] | BadRo
         raise DataError(f"{path} is not a readable parquet file: {error}") from None
 
 
+def text_columns(path: Path) -> list[str]:
+    """Return the columns of a .parquet file that hold text; raises `DataError` if it is none."""
+    try:
+        with pq.ParquetFile(path) as file:
+            return [field.name for field in file.schema_arrow if _is_text(field.type)]
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} is not a readable parquet file: {error}") from None
+
+
 def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type

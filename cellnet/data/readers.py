@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from cellnet.data.columns import MAX_FILE_BYTES, NAMED_COLUMNS, find_column
-from cellnet.data.parquet import read_parquet
+from cellnet.data.parquet import read_parquet, text_columns
 from cellnet.data.rows import BadRow, bad_row
 from cellnet.errors import DataError
 
 MAX_LINE_CHARACTERS = 1024**2
+_LINES_WITH_KEYS = 100
 
 
 def read_values(path: Path, column: str) -> Iterator[tuple[int, object] | BadRow]:
@@ -29,8 +30,48 @@ def read_values(path: Path, column: str) -> Iterator[tuple[int, object] | BadRow
         DataError: if the file is missing, too large, of an unknown kind or broken as a whole, or if
             it has no such column.
     """
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
+    _check_file(path)
+    return _READERS[path.suffix.lower()](path, column)
+
+
+def list_columns(path: Path) -> list[str]:
+    """Return the columns that may hold the texts of a file, at most `NAMED_COLUMNS`; none for a .txt file.
+
+    Of a .jsonl file those of the first lines, of a .parquet file those with text.
+
+    Raises:
+        DataError: if the file cannot be read (see `read_values`).
+    """
+    _check_file(path)
+    match path.suffix.lower():
+        case ".csv":
+            try:
+                found = next(csv.reader(_lines(path), strict=True), [])
+            except csv.Error as error:
+                raise DataError(f"the header of {path} is malformed: {error}") from None
+        case ".jsonl":
+            found = _keys(islice(_lines(path), _LINES_WITH_KEYS))
+        case ".parquet":
+            found = text_columns(path)
+        case _:
+            found = []
+    return found[:NAMED_COLUMNS]
+
+
+def _keys(lines: Iterable[str]) -> list[str]:
+    known: dict[str, None] = {}
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue  # read_values reports such a line as a bad row
+        if isinstance(record, dict):
+            known.update(dict.fromkeys(record))
+    return list(known)
+
+
+def _check_file(path: Path) -> None:
+    if path.suffix.lower() not in _READERS:
         raise DataError(f"{path} is not a .txt, .csv, .jsonl or .parquet file")
     if not path.is_file():
         raise DataError(f"no data file at {path}; give data.source as the path of an existing file")
@@ -39,7 +80,6 @@ def read_values(path: Path, column: str) -> Iterator[tuple[int, object] | BadRow
             f"{path} has {path.stat().st_size} bytes and the limit is {MAX_FILE_BYTES}; "
             "split it into smaller files"
         )
-    return reader(path, column)
 
 
 def _lines(path: Path) -> Iterator[str]:

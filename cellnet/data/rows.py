@@ -24,6 +24,15 @@ class BadRow:
     excerpt: str
 
 
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A text that occurs more than once: the line of its first row, how often, and the text."""
+
+    line: int
+    count: int
+    text: str
+
+
 def bad_row(line: int, reason: str, value: object) -> BadRow:
     """Return a bad row with a printable excerpt of the value at most `EXCERPT_CHARACTERS` long."""
     text = value[: EXCERPT_CHARACTERS + 1] if isinstance(value, str) else repr(value)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cellnet.data.docstrings import docstring_sentences, standard_library
 from cellnet.data.readers import read_values
-from cellnet.data.rows import BadRow, Row, check_row
-from cellnet.data.split import deduplicate, sample, split
+from cellnet.data.rows import BadRow, Repeat, Row, check_row
+from cellnet.data.split import sample, split
 from cellnet.errors import DataError
 from cellnet.settings import DataSettings
 
 MIN_TRAIN = 8
 MIN_VALIDATION = 4
 MAX_LISTED_BAD_ROWS = 1000
+MAX_LISTED_REPEATS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class DataReport:
         over_limit: different texts left out because of ``data.limit``.
         bad_reasons: number of bad rows for each reason.
         bad_rows: the first `MAX_LISTED_BAD_ROWS` bad rows, each with line, reason and excerpt.
+        repeats: the `MAX_LISTED_REPEATS` texts that occur most often, of those that do more than once.
     """
 
     source: str
@@ -40,6 +42,7 @@ class DataReport:
     over_limit: int
     bad_reasons: Mapping[str, int]
     bad_rows: tuple[BadRow, ...]
+    repeats: tuple[Repeat, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -59,6 +62,18 @@ class SentenceData:
     validation: tuple[str, ...]
     report: DataReport
 
+    @property
+    def problem(self) -> str:
+        """Why a training cannot use them, and what to do; empty if it can."""
+        train, validation = len(self.train), len(self.validation)
+        if train >= MIN_TRAIN and validation >= MIN_VALIDATION:
+            return ""
+        return (
+            f"too few sentences: {train} for training (at least {MIN_TRAIN}) and {validation} for "
+            f"validation (at least {MIN_VALIDATION}); add sentences, or change data.validation_fraction "
+            "or data.limit."
+        )
+
 
 def load_sentences(settings: DataSettings) -> SentenceData:
     """Read the source that the settings name and split it.
@@ -70,14 +85,15 @@ def load_sentences(settings: DataSettings) -> SentenceData:
         DataError: if the source cannot be read, or fewer than `MIN_TRAIN` training or
             `MIN_VALIDATION` validation sentences remain.
     """
-    used, report = load_texts(settings)
-    train, validation = split(used, settings.validation_fraction, settings.split_seed)
-    if len(train) < MIN_TRAIN or len(validation) < MIN_VALIDATION:
-        raise DataError(
-            f"too few sentences: {len(train)} for training (at least {MIN_TRAIN}) and {len(validation)} "
-            f"for validation (at least {MIN_VALIDATION}); add sentences, or change "
-            f"data.validation_fraction or data.limit. {report.summary}"
-        )
+    data = split_texts(*load_texts(settings), settings)
+    if problem := data.problem:
+        raise DataError(f"{problem} {data.report.summary}")
+    return data
+
+
+def split_texts(texts: Sequence[str], report: DataReport, settings: DataSettings) -> SentenceData:
+    """Split what `load_texts` returns; see `SentenceData.problem` for whether it is enough."""
+    train, validation = split(texts, settings.validation_fraction, settings.split_seed)
     return SentenceData(tuple(train), tuple(validation), report)
 
 
@@ -87,26 +103,29 @@ def load_texts(settings: DataSettings) -> tuple[list[str], DataReport]:
     Raises:
         DataError: if the source cannot be read.
     """
-    texts: list[str] = []
+    counts: Counter[str] = Counter()
+    first: dict[str, int] = {}
     bad_rows: list[BadRow] = []
     reasons: Counter[str] = Counter()
     for row in _rows(settings):
         if isinstance(row, Row):
-            texts.append(row.text)
+            counts[row.text] += 1
+            first.setdefault(row.text, row.line)
             continue
         reasons[row.reason] += 1
         if len(bad_rows) < MAX_LISTED_BAD_ROWS:
             bad_rows.append(row)
-    different = deduplicate(texts)
-    used = sample(different, settings.limit, settings.split_seed)
+    used = sample(list(first), settings.limit, settings.split_seed)
+    frequent = counts.most_common(MAX_LISTED_REPEATS)
     return used, DataReport(
         source=settings.source,
-        rows_read=len(texts) + reasons.total(),
+        rows_read=counts.total() + reasons.total(),
         kept=len(used),
-        duplicates=len(texts) - len(different),
-        over_limit=len(different) - len(used),
+        duplicates=counts.total() - len(first),
+        over_limit=len(first) - len(used),
         bad_reasons=dict(reasons),
         bad_rows=tuple(bad_rows),
+        repeats=tuple(Repeat(first[text], count, text) for text, count in frequent if count > 1),
     )
 
 

@@ -7,16 +7,6 @@ from hashlib import blake2b
 from heapq import nsmallest
 
 
-def normalize_whitespace(text: str) -> str:
-    """Return the text with every run of whitespace as one space and none at the ends."""
-    return " ".join(text.split())
-
-
-def deduplicate(texts: Iterable[str]) -> list[str]:
-    """Return the whitespace-normalized texts, each at its first place only."""
-    return list(dict.fromkeys(map(normalize_whitespace, texts)))
-
-
 def sample(texts: Sequence[str], limit: int, seed: int) -> list[str]:
     """Return ``limit`` of the texts in their order, the same ones whatever that is; 0 returns all."""
     if not 0 < limit < len(texts):

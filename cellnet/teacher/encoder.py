@@ -122,6 +122,25 @@ class Teacher:
         return functional.normalize(pooled_BD, dim=-1) if self._settings.normalize else pooled_BD
 
 
+def find_width(teacher: str) -> int:
+    """Return the width D of a teacher's embeddings, from its configuration alone.
+
+    Raises:
+        TeacherError: if it is missing or no encoder of texts (see `find_teacher`).
+    """
+    from transformers import AutoConfig  # slow to import, and only needed here
+
+    folder = find_teacher(teacher)
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (KeyError, OSError, ValueError) as error:
+        raise TeacherError(f"{folder} has no configuration of a sentence encoder: {error}") from None
+    width = getattr(config, "hidden_size", None)
+    if not isinstance(width, int):
+        raise TeacherError(f"{teacher!r} is no encoder of texts: its configuration has no hidden_size")
+    return width
+
+
 def pool(states_BLD: Tensor, mask_BL: Tensor, pooling: str) -> Tensor:
     """Return one vector (B, D) per text from its token vectors (B, L, D); masked tokens do not count."""
     if pooling == "cls":

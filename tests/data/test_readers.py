@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cellnet.data import columns, readers
-from cellnet.data.readers import read_values
+from cellnet.data.readers import list_columns, read_values
 from cellnet.data.rows import BadRow, Row, check_row
 from cellnet.errors import DataError
 
@@ -178,3 +178,21 @@ def test_excerpts_are_short_and_printable(tmp_path: Path) -> None:
     assert isinstance(row, BadRow)
     assert row.excerpt.startswith("\\udcffyyy")
     assert len(row.excerpt) == 80
+
+
+def test_columns_are_listed_for_every_kind_of_file(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello\n", "utf-8")
+    (tmp_path / "a.csv").write_text('id,"the text"\n1,hello\n', "utf-8")
+    (tmp_path / "a.jsonl").write_text('{"id": 1}\nnot json\n[]\n{"text": "hello", "id": 2}\n', "utf-8")
+    pq.write_table(pa.table({"id": [1], "text": ["hello"], "other": ["x"]}), tmp_path / "a.parquet")
+    assert list_columns(tmp_path / "a.txt") == []
+    assert list_columns(tmp_path / "a.csv") == ["id", "the text"]
+    assert list_columns(tmp_path / "a.jsonl") == ["id", "text"]
+    assert list_columns(tmp_path / "a.parquet") == ["text", "other"]
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 nonsense PAR1")
+    with pytest.raises(DataError, match="not a readable parquet file"):
+        list_columns(tmp_path / "b.parquet")
+    with pytest.raises(DataError, match="no data file"):
+        list_columns(tmp_path / "absent.csv")
+    with pytest.raises(DataError, match=r"not a \.txt"):
+        list_columns(tmp_path / "a.exe")

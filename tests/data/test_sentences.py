@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from cellnet.data import BadRow, load_sentences, sentences
+from cellnet.data import BadRow, Repeat, load_sentences, load_texts, sentences, split_texts
 from cellnet.data.docstrings import standard_library
 from cellnet.errors import DataError
 from cellnet.settings import DataSettings
@@ -32,9 +34,9 @@ def test_every_row_is_accounted_for(tmp_path: Path) -> None:
 
 def test_the_limit_does_not_move_a_sentence_to_the_other_side(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "a.txt", [f"Sentence number {index}." for index in range(200)])
-    settings = DataSettings(source=str(path), validation_fraction=0.3)
-    whole = load_sentences(settings)
-    part = load_sentences(settings.replace(limit=90))
+    chosen = DataSettings(source=str(path), validation_fraction=0.3)
+    whole = load_sentences(chosen)
+    part = load_sentences(chosen.replace(limit=90))
     assert set(part.train) < set(whole.train)
     assert set(part.validation) < set(whole.validation)
 
@@ -69,3 +71,31 @@ def test_docstrings_are_deterministic(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_docstrings_have_no_columns() -> None:
     with pytest.raises(DataError, match="leave it empty"):
         load_sentences(DataSettings(column="text"))
+
+
+def test_repeats_name_the_text_its_count_and_its_first_line(tmp_path: Path) -> None:
+    good = [f"Sentence number {index}." for index in range(60)]
+    path = write_lines(tmp_path / "a.txt", [*good, "", good[7], f"  {good[7]}", good[2], "x"])
+    report = load_sentences(DataSettings(source=str(path), validation_fraction=0.3)).report
+    assert report.repeats == (Repeat(8, 3, good[7]), Repeat(3, 2, good[2]))
+    assert report.duplicates == 3
+
+
+def test_a_split_that_is_too_small_says_so_without_an_error(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.txt", ["One sentence.", "Another one."])
+    chosen = DataSettings(source=str(path))
+    data = split_texts(*load_texts(chosen), chosen)
+    assert "too few sentences" in data.problem
+    assert len(data.train) + len(data.validation) == 2
+
+
+@given(st.lists(st.sampled_from(["a b", " a  b", "a\tb", "A b", "c", "c "]), min_size=1, max_size=20))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_texts_are_kept_once_at_their_first_place(tmp_path: Path, items: list[str]) -> None:
+    expected: list[str] = []
+    for item in items:
+        if " ".join(item.split()) not in expected:
+            expected.append(" ".join(item.split()))
+    texts, report = load_texts(DataSettings(source=str(write_lines(tmp_path / "a.txt", items))))
+    assert texts == expected
+    assert report.duplicates == len(items) - len(expected)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellnet.data.split import deduplicate, sample, split
+from cellnet.data.split import sample, split
 
 texts = st.lists(st.text(min_size=1, max_size=20), unique=True, max_size=40)
 
@@ -38,16 +38,6 @@ def test_shares_are_as_asked_and_seeds_differ(fraction: float) -> None:
     assert abs(len(validation) / len(items) - fraction) < 4 * standard_error
     shared = set(validation) & set(split(items, fraction, 1)[1])
     assert abs(len(shared) / len(items) - fraction**2) < 0.01
-
-
-@given(st.lists(st.sampled_from(["a b", " a  b", "a\tb\n", "A b", "c", "c "]), max_size=20))
-def test_deduplication(items: list[str]) -> None:
-    expected: list[str] = []
-    for item in items:
-        if " ".join(item.split()) not in expected:
-            expected.append(" ".join(item.split()))
-    assert deduplicate(items) == expected
-    assert deduplicate(deduplicate(items)) == expected
 
 
 @given(texts, st.randoms(use_true_random=False), st.integers(0, 50))
