@@ -1,5 +1,65 @@
-"""Data: the sentences."""
+"""Data: choose sentences and a teacher, look at them, embed them, use them for the next run."""
 
 import streamlit as st
 
-st.info("This page is being built.")
+from lab.server import get_embedding_job, get_service
+from lab.views.data import (
+    bad_rows,
+    choose_amount,
+    choose_source,
+    choose_teacher,
+    counts,
+    embed_and_use,
+    embeddings,
+    lengths,
+    read,
+    repeats,
+    sentence_list,
+)
+
+VIEWS = {
+    "lengths": "Lengths",
+    "sentences": "Sentences",
+    "bad": "Bad rows",
+    "repeats": "Duplicates",
+    "map": "Map",
+}
+
+service, job = get_service(), get_embedding_job()
+source, teacher, work = st.columns(3, gap="large")
+with source:
+    values = choose_source(service)
+with teacher:
+    reading = choose_teacher(service)
+with source:
+    settings, possible = choose_amount(service.draft, values | (reading or {}))
+sentences = read(settings.data) if possible else None
+usable = settings if possible and reading is not None else None
+with work:
+    embed_and_use(service, job, usable, sentences)
+    if sentences is not None:
+        counts(sentences)
+
+if sentences is None:
+    st.stop()
+view = st.segmented_control(
+    "Look at",
+    list(VIEWS),
+    format_func=VIEWS.__getitem__,
+    default="lengths",
+    required=True,
+    key="data_view",
+    label_visibility="collapsed",
+    bind="query-params",
+)
+match view:
+    case "lengths":
+        lengths(sentences, settings.data)
+    case "sentences":
+        sentence_list(sentences)
+    case "bad":
+        bad_rows(sentences)
+    case "repeats":
+        repeats(sentences)
+    case "map":
+        embeddings(job, usable)
