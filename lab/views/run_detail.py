@@ -165,12 +165,8 @@ def _fork(service: TrainingService, run: RunRecord, saved: Sequence[CheckpointRe
     _, problems = checked(base, values)
     show_problems(problems, places)
     changes = {name: value for name, value in values.items() if value != get_value(base, name)}
-    listed = ", ".join(
-        f"{field_label(name)} {get_value(base, name)} → {new}" for name, new in changes.items()
-    )
-    st.caption(
-        f"Changes: {listed}." if changes else "Nothing is changed yet; the fork would repeat this run."
-    )
+    listed = [f"{field_label(name)} {get_value(base, name)} → {new}" for name, new in changes.items()]
+    st.caption(f"Changes: {', '.join(listed)}." if listed else "Nothing is changed yet.")
     st.button(
         "Fork",
         key=f"runs_fork_button.{run.id}",

@@ -216,7 +216,7 @@ def test_an_import_is_a_new_run_and_what_is_none_is_refused(
     bring_in(app, b"PK no zip")
     assert "no packed checkpoint" in app.error[0].value
     bring_in(app, packed)
-    assert not app.error
+    assert [error.value for error in app.error] == []
     (run_id,) = selected(app)
     assert run_id not in pair
     assert service.store.get(run_id).step == 6
