@@ -149,6 +149,10 @@ class Pictures:
             step = max(checkpoint.step for checkpoint in saved)
         return self._shelf.get(run_id, step)
 
+    def with_texts(self, student: Student) -> Student:
+        """The student with the sentences of its run, which are read first if they are not in memory."""
+        return student if student.texts else self._shelf.read_texts(student)
+
     def inspect(self, student: Student, count: int) -> tuple[Inspection, tuple[str, ...]]:
         """Send the first held-out sentences of a student through it; call it where waiting is fine.
 
@@ -156,7 +160,7 @@ class Pictures:
             student: whose sentences are read first if they are not in memory.
             count: of sentences; fewer are taken of a large cube, but at least two.
         """
-        student = student if student.texts else self._shelf.read_texts(student)
+        student = self.with_texts(student)
         fitting = max(2, _AGREEMENT_BYTES // inspection_bytes(student.model, 1))
         texts = student.texts[: min(count, fitting)]
         return self._shelf.inspect(student, texts), texts

@@ -1,5 +1,38 @@
-"""Routing: who listens to which expert."""
+"""Routing: who listens to which expert, where in the cube, in which step, and what each expert is worth."""
 
 import streamlit as st
 
-st.info("This page is being built.")
+from lab.figures.inline import STYLE
+from lab.jobs import JOBS
+from lab.pictures import Pictures
+from lab.server import get_service, get_shelf
+from lab.views.routing import (
+    choose_overview,
+    choose_region,
+    choose_source,
+    cubes,
+    experts,
+    gates,
+    over_training,
+    take_chosen_region,
+)
+
+pictures = Pictures(get_service(), get_shelf(), JOBS)
+
+st.html(STYLE)
+source = choose_source(pictures)
+settings = pictures.settings(source.run)
+if settings is None:
+    st.info("Nothing to see yet. Start a training with the button above, or choose a run.")
+    st.stop()
+
+take_chosen_region()
+overview_place, region_place = st.columns([1, 3])
+with overview_place:
+    overview = choose_overview()
+with region_place:
+    region = choose_region(settings)
+cubes(pictures, source, overview, region)
+gates(pictures, source, region)
+over_training(pictures, source)
+experts(pictures, source)

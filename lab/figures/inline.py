@@ -35,7 +35,7 @@ def bars(values: Floats, *, name: str, height: int = 72, limit: float | None = N
     for index, value in enumerate(values.tolist()):
         size = min(50.0, abs(value) * scale)
         top = 50 - size if value >= 0 else 50.0
-        color = _POSITIVE if value >= 0 else _NEGATIVE
+        color = _color(value)
         marks.append(
             f'<div title="{escape(name)} {index}: {value:.4g}">'
             f'<i style="top: {top:.1f}%; height: {size:.1f}%; background: {color}"></i></div>'
@@ -64,12 +64,12 @@ def heatmap(
         row_height: in pixels; below 10 only every third row has its name beside it.
         marked: row to mark.
     """
-    codes = quantize(np.abs(matrix), 0.0, max(limit, np.finfo(np.float32).tiny))
+    codes = quantize(np.abs(matrix), 0.0, limit)
     marks = []
     for row, line, values in zip(rows, codes.tolist(), matrix.tolist(), strict=True):
         place = f"{escape(row_name)} {escape(row)}, {escape(name)}"
         marks += [
-            f'<i style="background: {_POSITIVE if value >= 0 else _NEGATIVE}{code:02x}" title="{place} {column}: {value:.3g}"></i>'
+            f'<i style="background: {_color(value)}{code:02x}" title="{place} {column}: {value:.3g}"></i>'
             for column, (code, value) in enumerate(zip(line, values, strict=True))
         ]
     every = 1 if row_height >= 10 else 3
@@ -146,6 +146,10 @@ def caption(sentence: str, remark: str) -> str:
     """A sentence, cut to one line, and what there is to say of it."""
     text = escape(sentence)
     return f'<div class="lab-caption"><q title="{text}">{text}</q><span>{escape(remark)}</span></div>'
+
+
+def _color(value: float) -> str:
+    return _POSITIVE if value >= 0 else _NEGATIVE
 
 
 def _rows(names: Sequence[str], body: str, height: int, marked: int | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -32,13 +31,21 @@ from lab.figures.lattice import (
     wiring,
 )
 from lab.jobs import JOBS
-from lab.pictures import NEWEST, Pictures, Source, cell_history
-from lab.scenes import ClipBox, Dimensions
+from lab.pictures import Pictures, Source, cell_history
+from lab.scenes import Dimensions
 from lab.training import CubeFrame
-from lab.views.address import arrived, publish, whole_number
-from lab.views.source import CELL, RUN, STEP, TEXT, choose_run, choose_step, choose_text
+from lab.views.scrub import (
+    choose_box,
+    choose_lattice_step,
+    choose_training_step,
+    keep_pace,
+    lattice_step,
+    publish_cell,
+    take_cell_from_click,
+    take_cell_from_link,
+)
+from lab.views.source import CELL, RUN, TEXT, choose_run, choose_step, choose_text
 
-_PERIOD: Final = 0.5
 _HEIGHT: Final = 560
 _PAIR_HEIGHT: Final = 440
 _EMPTY_HEIGHT: Final = 220
@@ -153,7 +160,7 @@ def _choose_cut(kind: Show, dimensions: Dimensions) -> Cut:
         case "slices":
             return Cut("slices", planes=_choose_planes(dimensions))
         case "box":
-            return Cut("box", box=_choose_box(dimensions))
+            return Cut("box", box=choose_box(dimensions, "lattice_box"))
         case "threshold":
             low, high = st.slider(
                 "Part of the ramp (%)",
@@ -186,23 +193,6 @@ def _choose_planes(dimensions: Dimensions) -> tuple[int | None, int | None, int 
     return planes[0], planes[1], planes[2]
 
 
-def _choose_box(dimensions: Dimensions) -> ClipBox:
-    ends: list[tuple[int, int]] = []
-    for axis, length, column in zip("xyz", dimensions, st.columns(3), strict=True):
-        start = length // 2 if axis == "y" else 0
-        low, high = column.slider(
-            f"Cells along {axis}",
-            0,
-            length - 1,
-            (start, length - 1),
-            key=f"lattice_box_{axis}",
-            help="First and last cell of the box.",
-            bind="query-params",
-        )
-        ends.append((low, high))
-    return ends[0], ends[1], ends[2]
-
-
 def lattice(pictures: Pictures, source: Source, beside: Source | None, compared: str, look: Look) -> None:
     """One cube or two, with the steps to scrub through, and the panel of a cell; live where it can be."""
     pace = st.session_state.get(_PACE)
@@ -223,7 +213,7 @@ def _lattice(
         cubes = st.container()
         training, inside = st.columns(2, gap="large")
         with training:
-            source, played = _choose_training_step(pictures, source)
+            source, played = choose_training_step(pictures, source)
             if beside is not None and compared in ("training step", "run"):
                 beside = choose_step(
                     pictures, beside, "lattice_step_b", "step_b", label="Training step, right"
@@ -247,29 +237,7 @@ def _lattice(
             cube(None, key="lattice", seq=0, stream=missing, height=_EMPTY_HEIGHT, empty=missing)
     active = pictures.service.snapshot().phase.is_active
     follows = active and any(view.follows for view in views)
-    _keep_pace(pace, _PERIOD if follows or playing or played or pending else None)
-
-
-def _keep_pace(given: float | None, needed: float | None) -> None:
-    """Redraw as often as there is something new, and only then."""
-    if given != needed:
-        st.session_state[_PACE] = needed
-        st.rerun()
-
-
-def _choose_training_step(pictures: Pictures, source: Source) -> tuple[Source, bool]:
-    steps = pictures.steps(source)
-    slider, button = st.columns([5, 2], vertical_alignment="bottom")
-    playing = button.toggle(
-        "Play",
-        key="lattice_play_training",
-        disabled=len(steps) < 2,
-        help="Play the training from its start.",
-    )
-    if playing and steps:
-        _advance(STEP, [*steps, NEWEST])
-    with slider:
-        return choose_step(pictures, source, STEP, "step", label="Training step"), playing
+    keep_pace(_PACE, pace, follows or playing or played or pending)
 
 
 def _choose_lattice_steps(
@@ -279,41 +247,12 @@ def _choose_lattice_steps(
     if len(known) < len(frames):
         return [], False
     first, last = first_step(coloring), min(len(frame.gate) for frame in known)
-    slider, button = st.columns([5, 2], vertical_alignment="bottom")
-    right = st.container()
     key = f"lattice_step_{first}"
-    playing = button.toggle(
-        "Play", key="lattice_play_steps", disabled=first == last, help="Play the steps of one forward pass."
-    )
-    if playing:
-        _advance(key, list(range(first, last + 1)))
-    chosen = [last] * len(frames)
-    if first < last:
-        with slider:
-            chosen = [_lattice_step("Lattice step", first, last, last, key)] * len(frames)
-        if compared == "lattice step":
-            with right:
-                chosen[1] = _lattice_step("Lattice step, right", first, last, first, f"{key}_b")
+    at, playing = choose_lattice_step(first, last, key)
+    chosen = [at] * len(frames)
+    if compared == "lattice step":
+        chosen[1] = lattice_step(first, last, first, key=f"{key}_b", label="Lattice step, right")
     return chosen, playing
-
-
-def _lattice_step(label: str, first: int, last: int, begin: int, key: str) -> int:
-    return st.slider(
-        label,
-        first,
-        last,
-        begin,
-        key=key,
-        help="0 is the sentence as it enters on the surface; then the three experts act, step by step.",
-        bind="query-params",
-    )
-
-
-def _advance(key: str, options: Sequence[int | str]) -> None:
-    """Move a slider that plays on by one, from its end back to its beginning."""
-    now = st.session_state.get(key, options[-1])
-    place = options.index(now) + 1 if now in options else 0
-    st.session_state[key] = options[place % len(options)]
 
 
 def _draw(
@@ -325,7 +264,7 @@ def _draw(
     look: Look,
 ) -> bool:
     """Draw one cube or two; returns whether something is still being computed."""
-    _take_cell_from_link()
+    take_cell_from_link(frames[0].states.shape[1])
     fields, versions, pending = [], [], False
     for view, frame, at in zip(views, frames, steps, strict=True):
         agreements, version, waiting = None, "", ""
@@ -362,7 +301,7 @@ def _draw(
                 camera="lattice",
             )
             st.html(inline.caption(frame.text, f"step {frame.step:,}, cosine {frame.cosine:.3f}"))
-        _take_cell_from_click(key, picked)
+        take_cell_from_click(key, picked)
     return pending
 
 
@@ -391,23 +330,9 @@ def _only(settings: Settings | None) -> tuple[int, ...] | None:
     return (cell, *(int(other) for each in neighbors for other in each))
 
 
-def _take_cell_from_link() -> None:
-    if (asked := arrived("cell")) is not None:
-        st.session_state[CELL] = whole_number(asked)
-
-
-def _take_cell_from_click(key: str, picked: int | None) -> None:
-    """A click chooses the cell; one that was seen before no longer does, once a number was typed."""
-    slot = f"picked.{key}"
-    if picked != st.session_state.get(slot):
-        st.session_state[slot] = st.session_state[CELL] = picked
-
-
 def _cell(pictures: Pictures, source: Source, settings: Settings | None, frame: CubeFrame, at: int) -> bool:
     """The panel of the chosen cell; returns whether its history is still being read."""
     count = frame.states.shape[1]
-    if (kept := st.session_state.get(CELL)) is not None and kept >= count:
-        st.session_state[CELL] = None
     number, only = st.columns([2, 3], vertical_alignment="bottom")
     cell = number.number_input(
         "Cell",
@@ -425,7 +350,7 @@ def _cell(pictures: Pictures, source: Source, settings: Settings | None, frame: 
         disabled=cell is None,
         help="Leave in the cube only the cell and those that it sees.",
     )
-    publish("cell", None if cell is None else str(cell))
+    publish_cell()
     if cell is None:
         st.info("Click a cell of the cube to see its state, its history, its neighbors and its gate.")
         return False

@@ -1,0 +1,357 @@
+"""Who listens to which expert: gates in the cube, in the triangle, over the steps and the training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from cellnet.lattice.geometry import TIERS
+from cellnet.similarity import ExpertMeasures
+from lab.colors import EXPERT_COLORS, hex_to_rgb
+from lab.figures.lattice import Floats, depth, position_of
+from lab.scenes import BoolArray, Scene, category_scene, scalar_scene
+from lab.training import CubeFrame
+from lab.training.frames import FrameSummary
+
+Overview = Literal["expert", "entropy"]
+OVERVIEWS: Final[dict[Overview, str]] = {"expert": "Dominant expert", "entropy": "Entropy"}
+MAX_POINTS: Final = 1500
+"""Cells in the triangle: more would be neither told apart nor drawn quickly."""
+_LIGHT: Final = (238, 241, 244)
+_PAPER: Final = "rgba(0,0,0,0)"
+
+
+def gate_entropy(gate: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Entropy of gate weights (..., 3) over that of an even mixture: 0 for one expert, 1 for all alike."""
+    weights = gate.astype(np.float64)
+    logs = np.log(np.maximum(weights, np.finfo(np.float64).tiny))
+    entropy: npt.NDArray[np.float64] = -(weights * logs).sum(axis=-1) / math.log(3)
+    return entropy
+
+
+def overview_scene(frame: CubeFrame, at: int, overview: Overview, visible: BoolArray) -> Scene:
+    """The dominant expert of each cell in lattice step ``at`` (1..T), or the entropy of its gate."""
+    gate = frame.gate[at - 1]
+    if overview == "entropy":
+        return scalar_scene(
+            frame.dimensions,
+            gate_entropy(gate),
+            label="entropy of the gate",
+            colormap="cividis",
+            limits=(0.0, 1.0),
+            visible=visible,
+        )
+    return category_scene(
+        frame.dimensions,
+        gate.argmax(axis=-1),
+        EXPERT_COLORS,
+        label="expert with the largest weight",
+        visible=visible,
+    )
+
+
+def weight_scenes(frame: CubeFrame, at: int, visible: BoolArray) -> dict[str, Scene]:
+    """Each expert's weight in lattice step ``at`` (1..T), all on one ramp from 0 to its 99th percentile."""
+    gate = frame.gate[at - 1]
+    high = float(np.percentile(frame.gate, 99))
+    scenes: dict[str, Scene] = {}
+    for place, tier in enumerate(TIERS):
+        scene = scalar_scene(
+            frame.dimensions,
+            gate[:, place],
+            label=f"weight of {tier}",
+            limits=(0.0, high),
+            visible=visible,
+        )
+        scenes[tier] = replace(scene, table=expert_ramp(tier))
+    return scenes
+
+
+def expert_ramp(tier: str) -> npt.NDArray[np.uint8]:
+    """256 colors from nearly white to the color of an expert, (256, 3)."""
+    share = np.linspace(0, 1, 256)[:, None]
+    mixed = (1 - share) * np.asarray(_LIGHT) + share * np.asarray(hex_to_rgb(EXPERT_COLORS[tier]))
+    ramp: npt.NDArray[np.uint8] = np.rint(mixed).astype(np.uint8)
+    return ramp
+
+
+def sampled_cells(count: int, region: BoolArray | None = None) -> npt.NDArray[np.int64]:
+    """At most `MAX_POINTS` of ``count`` cells, always the same ones; those of a region first.
+
+    Args:
+        count: N.
+        region: (N,) bool; at least half of the points are of it, if it has as many.
+    """
+    order = np.random.default_rng(0).permutation(count)
+    if count <= MAX_POINTS:
+        return np.sort(order)
+    if region is None:
+        return np.sort(order[:MAX_POINTS])
+    inside, outside = order[region[order]], order[~region[order]]
+    wanted = max(MAX_POINTS // 2, MAX_POINTS - len(outside))
+    taken = inside[:wanted]
+    return np.sort(np.concatenate([taken, outside[: MAX_POINTS - len(taken)]]))
+
+
+def ternary_figure(
+    frame: CubeFrame,
+    at: int,
+    cells: npt.NDArray[np.int64],
+    region: BoolArray | None,
+    chosen: int | None = None,
+) -> go.Figure:
+    """The gates of some cells in a triangle whose corners are the experts.
+
+    Args:
+        frame: the picture.
+        at: lattice step, 1..T.
+        cells: the cells to draw, (M,); the points of the first trace are in this order.
+        region: (N,) bool, cells that stand out; without one all do.
+        chosen: a cell to mark.
+    """
+    gate = frame.gate[at - 1]
+    depths = depth(frame.dimensions)
+    figure = go.Figure()
+    opacity: Any = 0.75 if region is None else np.where(region[cells], 0.9, 0.12)
+    figure.add_trace(
+        go.Scatterternary(
+            a=gate[cells, 0],
+            b=gate[cells, 1],
+            c=gate[cells, 2],
+            mode="markers",
+            marker={
+                "color": depths[cells],
+                "colorscale": "Viridis",
+                "cmin": 0,
+                "cmax": max(1, int(depths.max())),
+                "size": 6,
+                "opacity": opacity,
+                "line": {"width": 0},
+                "colorbar": {
+                    "title": {"text": "depth<br>(cells)", "side": "top"},
+                    "thickness": 10,
+                    "len": 0.5,
+                    "x": 1.0,
+                    "tickvals": list(range(int(depths.max()) + 1)) if depths.max() < 8 else None,
+                },
+            },
+            selected={"marker": {"opacity": 0.95}},
+            unselected={"marker": {"opacity": 0.12}},
+            customdata=[f"{cell} at {position_of(int(cell), frame.dimensions)}" for cell in cells],
+            hovertemplate="cell %{customdata}<br>local %{a:.2f}, functional %{b:.2f}, distant %{c:.2f}"
+            "<extra></extra>",
+            showlegend=False,
+        )
+    )
+    if chosen is not None and chosen < len(gate):
+        figure.add_trace(
+            go.Scatterternary(
+                a=gate[chosen : chosen + 1, 0],
+                b=gate[chosen : chosen + 1, 1],
+                c=gate[chosen : chosen + 1, 2],
+                mode="markers",
+                marker={
+                    "symbol": "circle-open",
+                    "size": 15,
+                    "color": "#D55E00",
+                    "line": {"width": 2.5},
+                },
+                hovertemplate=f"chosen cell {chosen}<extra></extra>",
+                showlegend=False,
+            )
+        )
+    axis = {"min": 0, "showgrid": True, "gridcolor": "rgba(128,140,152,.3)", "ticks": "outside"}
+    figure.update_layout(
+        height=430,
+        margin={"l": 30, "r": 30, "t": 38, "b": 48},
+        paper_bgcolor=_PAPER,
+        dragmode="lasso",
+        ternary={
+            "bgcolor": _PAPER,
+            "sum": 1,
+            **{
+                name: {
+                    **axis,
+                    "title": {"text": tier, "font": {"color": EXPERT_COLORS[tier], "size": 14}},
+                }
+                for name, tier in zip(("aaxis", "baxis", "caxis"), TIERS, strict=True)
+            },
+        },
+    )
+    return figure
+
+
+def usage_over_training(summaries: Sequence[FrameSummary], at: int) -> go.Figure:
+    """Mean weight of each expert in lattice step ``at`` over the kept steps of a training."""
+    figure = go.Figure()
+    steps = [summary.step for summary in summaries]
+    for place, (tier, color) in enumerate(EXPERT_COLORS.items()):
+        figure.add_trace(
+            go.Scatter(
+                x=steps,
+                y=[summary.gate_mean[at - 1][place] for summary in summaries],
+                name=tier,
+                stackgroup="gate",
+                mode="lines",
+                line={"width": 0.6, "color": color},
+                fillcolor=color,
+                hovertemplate="%{y:.3f}",
+            )
+        )
+    figure.update_yaxes(range=[0, 1], title="mean weight")
+    figure.update_xaxes(title="training step")
+    figure.update_layout(hovermode="x unified")
+    return _finished(figure, legend=True)
+
+
+def entropy_over_training(summaries: Sequence[FrameSummary]) -> go.Figure:
+    """Mean entropy of the gate over the kept steps of a training, one line per lattice step."""
+    figure = go.Figure()
+    count = len(summaries[0].gate_entropy) if summaries else 0
+    for step in range(count):
+        share = step / max(1, count - 1)
+        figure.add_trace(
+            go.Scatter(
+                x=[summary.step for summary in summaries],
+                y=[summary.gate_entropy[step] for summary in summaries],
+                name=f"step {step + 1}",
+                mode="lines",
+                line={"width": 1.6, "color": f"rgba(0, 114, 178, {0.3 + 0.7 * share:.2f})"},
+                hovertemplate="%{y:.3f}",
+            )
+        )
+    figure.update_yaxes(title="entropy (1: even)")
+    figure.update_xaxes(title="training step")
+    figure.update_layout(hovermode="x unified")
+    return _finished(figure, legend=True)
+
+
+def entropy_per_step(gate: Floats, region: BoolArray | None = None) -> go.Figure:
+    """How entropy is spread over cells in each lattice step: median, middle half, 5 to 95 percent.
+
+    Args:
+        gate: (T, N, 3).
+        region: (N,) bool; its median is drawn beside that of all cells.
+    """
+    entropy = gate_entropy(gate)
+    low, first, middle, third, high = np.percentile(entropy, (5, 25, 50, 75, 95), axis=1)
+    steps = list(range(1, len(gate) + 1))
+    figure = go.Figure()
+    for bottom, top, alpha, name in ((low, high, 0.16, "5 to 95 %"), (first, third, 0.3, "middle half")):
+        figure.add_trace(
+            go.Scatter(x=steps, y=top, mode="lines", line={"width": 0}, showlegend=False, hoverinfo="skip")
+        )
+        figure.add_trace(
+            go.Scatter(
+                x=steps,
+                y=bottom,
+                mode="lines",
+                line={"width": 0},
+                fill="tonexty",
+                fillcolor=f"rgba(0, 114, 178, {alpha})",
+                name=name,
+                hoverinfo="skip",
+            )
+        )
+    lines = {"median": (middle, "#0072B2", "solid")}
+    if region is not None and region.any():
+        lines["median of the region"] = (np.median(entropy[:, region], axis=1), "#D55E00", "dash")
+    for name, (values, color, dash) in lines.items():
+        figure.add_trace(
+            go.Scatter(
+                x=steps,
+                y=values,
+                name=name,
+                mode="lines+markers",
+                line={"color": color, "dash": dash, "width": 2},
+                hovertemplate="%{y:.3f}",
+            )
+        )
+    figure.update_xaxes(title="lattice step", dtick=1)
+    figure.update_yaxes(title="entropy (1: even)", rangemode="tozero")
+    return _finished(figure, legend=True)
+
+
+def similarity_figure(measures: ExpertMeasures, at: int) -> go.Figure:
+    """Linear CKA between what the experts propose in lattice step ``at`` (1..T)."""
+    matrix = measures.similarity[at - 1]
+    text = [["–" if np.isnan(value) else f"{value:.2f}" for value in row] for row in matrix]  # noqa: RUF001
+    figure = go.Figure(
+        go.Heatmap(
+            z=matrix,
+            x=list(TIERS),
+            y=list(TIERS),
+            text=text,
+            texttemplate="%{text}",
+            colorscale="Cividis",
+            zmin=0,
+            zmax=1,
+            colorbar={"title": "CKA", "thickness": 10},
+            hovertemplate="%{y} and %{x}: %{z:.3f}<extra></extra>",
+        )
+    )
+    figure.update_yaxes(autorange="reversed")
+    return _finished(figure)
+
+
+def norms_figure(measures: ExpertMeasures) -> go.Figure:
+    """Rms of what each expert proposes in each lattice step."""
+    figure = go.Figure()
+    for place, (tier, color) in enumerate(EXPERT_COLORS.items()):
+        norms = measures.output_norms[:, place]
+        figure.add_trace(
+            go.Scatter(
+                x=list(range(1, len(norms) + 1)),
+                y=norms,
+                name=tier,
+                mode="lines+markers",
+                line={"color": color, "width": 2},
+                hovertemplate="%{y:.3g}",
+            )
+        )
+    figure.update_xaxes(title="lattice step", dtick=1)
+    figure.update_yaxes(title="proposed change (rms)", rangemode="tozero")
+    return _finished(figure, legend=True)
+
+
+def ablation_figure(costs: Mapping[str, float]) -> go.Figure:
+    """What silencing each expert costs, in explained variance."""
+    figure = go.Figure(
+        go.Bar(
+            x=list(costs),
+            y=list(costs.values()),
+            marker={"color": [EXPERT_COLORS[tier] for tier in costs]},
+            text=[f"{cost:.3f}" for cost in costs.values()],
+            textposition="auto",
+            hovertemplate="%{x} silenced: explained variance falls by %{y:.4f}<extra></extra>",
+        )
+    )
+    figure.update_yaxes(title="loss of explained variance")
+    return _finished(figure)
+
+
+def region_usage(gate: Floats, region: BoolArray) -> tuple[Floats, Floats]:
+    """Mean gate in each lattice step of all cells and of a region, (T, 3) both; even for no cell."""
+    inside = gate[:, region]
+    mean = inside.mean(axis=1) if region.any() else np.full((len(gate), 3), 1 / 3)
+    return gate.mean(axis=1), mean.astype(np.float32)
+
+
+def _finished(figure: go.Figure, *, legend: bool = False, height: int = 270) -> go.Figure:
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 34 if legend else 10, "b": 8},
+        showlegend=legend,
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        paper_bgcolor=_PAPER,
+        plot_bgcolor=_PAPER,
+    )
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    return figure

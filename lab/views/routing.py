@@ -1,0 +1,396 @@
+"""The Routing page: gates in the cube and in the triangle, a region linked through both; the experts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Literal
+
+import numpy as np
+import streamlit as st
+
+from cellnet.errors import RunError
+from cellnet.interventions import Intervention
+from cellnet.lattice.geometry import TIERS
+from cellnet.repair import damage_costs
+from cellnet.settings import Settings
+from cellnet.similarity import ExpertMeasures, measure_experts
+from lab.colors import EXPERT_COLORS
+from lab.components import cube
+from lab.figures import inline
+from lab.figures.lattice import depth, wiring
+from lab.figures.routing import (
+    OVERVIEWS,
+    Overview,
+    ablation_figure,
+    entropy_over_training,
+    entropy_per_step,
+    gate_entropy,
+    norms_figure,
+    overview_scene,
+    region_usage,
+    sampled_cells,
+    similarity_figure,
+    ternary_figure,
+    usage_over_training,
+    weight_scenes,
+)
+from lab.jobs import JOBS
+from lab.pictures import Pictures, Source
+from lab.scenes import BoolArray, Scene, visible_cells
+from lab.training import CubeFrame
+from lab.views.scrub import (
+    choose_box,
+    choose_lattice_step,
+    choose_training_step,
+    chosen_training_step,
+    keep_pace,
+    publish_cell,
+    take_cell_from_click,
+    take_cell_from_link,
+)
+from lab.views.source import CELL, RUN, TEXT, choose_run, choose_text
+
+_PACE: Final = "routing_pace"
+_HEIGHT: Final = 310
+_EMPTY_HEIGHT: Final = 220
+_PICKED: Final = "routing_picked"
+_STEP: Final = "routing_step"
+_MEASURE: Final = "routing_measure"
+_CHART: Final[dict[str, Any]] = {"displaylogo": False}
+SAMPLE: Final = 64
+"""Held-out sentences that the experts are measured on."""
+
+Region = Literal["all", "box", "depth", "triangle", "neighbors"]
+REGIONS: Final[dict[Region, str]] = {
+    "all": "All cells",
+    "box": "Box",
+    "depth": "Depth",
+    "triangle": "Chosen in the triangle",
+    "neighbors": "Around a cell",
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The experts on held-out sentences of one training step."""
+
+    step: int
+    measures: ExpertMeasures
+    costs: dict[str, float]
+
+
+def choose_source(pictures: Pictures) -> Source:
+    """The run and the sentence."""
+    run_place, text_place = st.columns([3, 7])
+    with run_place:
+        run = choose_run(pictures, RUN, "run")
+    with text_place:
+        return Source(run, None, choose_text(pictures, run, TEXT))
+
+
+def choose_overview() -> Overview:
+    """What the first cube shows."""
+    overview: Overview = st.segmented_control(
+        "First cube",
+        list(OVERVIEWS),
+        format_func=OVERVIEWS.__getitem__,
+        default="expert",
+        required=True,
+        key="routing_overview",
+        help="The expert with the largest weight in each cell, or how undecided the cell's gate is: "
+        "entropy 0 for one expert, 1 for an even mixture.",
+        bind="query-params",
+    )
+    return overview
+
+
+def choose_region(settings: Settings) -> BoolArray | None:
+    """The cells to look at, (N,) bool; None for all."""
+    dimensions = settings.lattice.dimensions
+    kind_place, more = st.columns([3, 2])
+    kind: Region = kind_place.segmented_control(
+        "Region",
+        list(REGIONS),
+        format_func=REGIONS.__getitem__,
+        default="all",
+        required=True,
+        key="routing_region",
+        help="The cells that the cubes show and that stand out in the triangle. Choose in the triangle "
+        "with the lasso or the box of its tool bar; choose a cell by clicking it in any cube.",
+        bind="query-params",
+    )
+    with more:
+        match kind:
+            case "box":
+                return visible_cells(dimensions, clip=choose_box(dimensions, "routing_box"))
+            case "depth":
+                depths = depth(dimensions)
+                low, high = st.slider(
+                    "Depth below the surface (cells)",
+                    0,
+                    max(1, int(depths.max())),
+                    (0, 0),
+                    key="routing_depth",
+                    help="0 is the surface, on which sentences enter and leave.",
+                    bind="query-params",
+                )
+                return np.asarray((depths >= low) & (depths <= high))
+            case "triangle":
+                return _some(st.session_state.get(_PICKED, ()), settings, "Draw a lasso in the triangle.")
+            case "neighbors":
+                cell = st.session_state.get(CELL)
+                seen: tuple[int, ...] = ()
+                if cell is not None and cell < settings.lattice.cell_count:
+                    found = wiring(settings, cell).neighbors.values()
+                    seen = (cell, *(int(other) for each in found for other in each))
+                return _some(seen, settings, "Click a cell in one of the cubes.")
+            case _:
+                return None
+
+
+def _some(cells: tuple[int, ...], settings: Settings, otherwise: str) -> BoolArray | None:
+    """A region of some cells; of none it is all, and what to do is said."""
+    count = settings.lattice.cell_count
+    region = np.zeros(count, dtype=np.bool_)
+    region[[cell for cell in cells if cell < count]] = True
+    if not region.any():
+        st.caption(otherwise)
+        return None
+    st.caption(f"{int(region.sum()):,} of {count:,} cells.")
+    return region
+
+
+def cubes(pictures: Pictures, source: Source, overview: Overview, region: BoolArray | None) -> None:
+    """The dominant expert or the entropy, and each expert's weight, on one camera; live where it can be."""
+    pace = st.session_state.get(_PACE)
+    st.fragment(_cubes, run_every=pace)(pictures, source, overview, region, pace)
+
+
+def _cubes(
+    pictures: Pictures, source: Source, overview: Overview, region: BoolArray | None, pace: float | None
+) -> None:
+    place = st.container()
+    training, inside, usage = st.columns([5, 5, 4], gap="large")
+    with training:
+        source, played = choose_training_step(pictures, source)
+    reading = pictures.read(source)
+    frame = reading.frame
+    playing = False
+    if frame is None:
+        with place:
+            cube(
+                None,
+                key="routing",
+                seq=0,
+                stream=reading.notice,
+                height=_EMPTY_HEIGHT,
+                empty=reading.notice,
+            )
+    else:
+        with inside:
+            at, playing = choose_lattice_step(1, len(frame.gate), _STEP)
+        with usage:
+            _usage(frame, region, at)
+        _draw(place, source, frame, at, overview, region)
+    follows = source.follows and pictures.service.snapshot().phase.is_active
+    keep_pace(_PACE, pace, follows or playing or played or reading.pending)
+
+
+def _draw(
+    place: Any, source: Source, frame: CubeFrame, at: int, overview: Overview, region: BoolArray | None
+) -> None:
+    count = frame.states.shape[1]
+    take_cell_from_link(count)
+    visible = np.ones(count, dtype=np.bool_) if region is None or len(region) != count else region
+    scenes: dict[str, Scene] = {
+        "overview": overview_scene(frame, at, overview, visible),
+        **weight_scenes(frame, at, visible),
+    }
+    before = st.session_state.get(CELL)
+    for column, (name, scene) in zip(place.columns(4, gap="small"), scenes.items(), strict=True):
+        with column:
+            picked = cube(
+                scene,
+                key=f"routing_cube_{name}",
+                seq=frame.number,
+                stream=f"{source}/{'' if source.follows else frame.step}/{at}/{overview}/{before}",
+                height=_HEIGHT,
+                label=f"{scene.legend.label} in lattice step {at}, training step {frame.step}",
+                selected=before,
+                camera="routing",
+            )
+        take_cell_from_click(f"routing_cube_{name}", picked)
+    publish_cell()
+    if st.session_state.get(CELL) != before:
+        st.rerun()
+    place.html(inline.caption(frame.text, f"step {frame.step:,}, cosine {frame.cosine:.3f}"))
+
+
+def _usage(frame: CubeFrame, region: BoolArray | None, at: int) -> None:
+    """Mean gate in each lattice step, of all cells or of the region."""
+    rows = [str(step + 1) for step in range(len(frame.gate))]
+    everything = np.ones(frame.states.shape[1], dtype=np.bool_)
+    shown = everything if region is None or len(region) != len(everything) else region
+    _, mean = region_usage(frame.gate, shown)
+    entropy = float(gate_entropy(frame.gate[at - 1][shown]).mean())
+    st.html(
+        inline.part(
+            "Usage per lattice step",
+            inline.stacks(mean, EXPERT_COLORS, rows=rows, row_name="step", marked=at - 1),
+            f"entropy {entropy:.2f}",
+        )
+        + inline.key(EXPERT_COLORS)
+    )
+
+
+@st.fragment
+def gates(pictures: Pictures, source: Source, region: BoolArray | None) -> None:
+    """The triangle and the spread of entropy, of one moment; they stay while one looks."""
+    source = chosen_training_step(pictures, source)
+    head, button = st.columns([6, 1], vertical_alignment="center")
+    frame = pictures.read(source).frame
+    if frame is None:
+        return
+    at = _lattice_step_chosen(len(frame.gate))
+    button.button(
+        "Refresh",
+        key="routing_refresh",
+        help="Take the newest picture of the training and the steps chosen above. These charts do not move "
+        "by themselves, so that what is chosen in them stays.",
+        width="stretch",
+    )
+    head.subheader(f"Gates in lattice step {at}, training step {frame.step:,}")
+    triangle, spread = st.columns([1, 1], gap="large")
+    count = frame.states.shape[1]
+    region = region if region is not None and len(region) == count else None
+    cells = sampled_cells(count, region)
+    with triangle:
+        event = st.plotly_chart(
+            ternary_figure(frame, at, cells, region, st.session_state.get(CELL)),
+            key="routing_triangle",
+            on_select="rerun",
+            selection_mode=("lasso", "box", "points"),
+            config=_CHART,
+        )
+        _take_selection(event, cells)
+        if count > len(cells):
+            st.caption(f"{len(cells):,} of {count:,} cells are drawn.")
+    with spread:
+        st.html(inline.part("Entropy over the cells", "", "how undecided the gates are"))
+        st.plotly_chart(
+            entropy_per_step(frame.gate, region), key="routing_entropy", config=_CHART, width="stretch"
+        )
+
+
+def _take_selection(event: Any, cells: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+    """What was chosen in the triangle becomes the region, in the cubes too."""
+    chosen = tuple(
+        sorted(
+            int(cells[point["point_index"]])
+            for point in event.selection.points
+            if point["curve_number"] == 0
+        )
+    )
+    if chosen and chosen != st.session_state.get(_PICKED):
+        st.session_state[_PICKED] = chosen
+        st.session_state["routing_choose"] = True
+        st.rerun()
+
+
+def take_chosen_region() -> None:
+    """Before the region is drawn: a new lasso in the triangle makes it the region."""
+    if st.session_state.pop("routing_choose", False):
+        st.session_state["routing_region"] = "triangle"
+
+
+def over_training(pictures: Pictures, source: Source) -> None:
+    """Usage and entropy over the pictures that were kept of the run."""
+    run_id = pictures.run_id(source.run)
+    summaries = pictures.service.frames(run_id).summaries() if run_id is not None else []
+    st.subheader(
+        "Over the training", help="Of the pictures that were kept, which carry one held-out sentence."
+    )
+    if len(summaries) < 2:
+        st.caption("Two kept pictures are needed. They are kept while a run trains in the lab.")
+        return
+    usage, entropy = st.columns(2, gap="large")
+    at = _lattice_step_chosen(len(summaries[0].gate_mean))
+    with usage:
+        st.html(inline.part(f"Usage in lattice step {at}", ""))
+        st.plotly_chart(usage_over_training(summaries, at), key="routing_over", config=_CHART)
+    with entropy:
+        st.html(inline.part("Mean entropy of the gate", ""))
+        st.plotly_chart(entropy_over_training(summaries), key="routing_over_entropy", config=_CHART)
+
+
+def experts(pictures: Pictures, source: Source) -> None:
+    """Output norm, ablation cost and CKA on held-out sentences, measured when asked for."""
+    st.fragment(_experts, run_every=1.0 if st.session_state.get(_MEASURE) == "waiting" else None)(
+        pictures, source
+    )
+
+
+def _experts(pictures: Pictures, source: Source) -> None:
+    source = chosen_training_step(pictures, source)
+    head, button = st.columns([6, 2], vertical_alignment="center")
+    head.subheader("The experts on held-out sentences")
+    asked = button.button(
+        f"Measure on {SAMPLE} sentences",
+        key="routing_measure_button",
+        type="primary",
+        help="Sends held-out sentences through the student, intact and with each expert silenced. It takes "
+        "seconds for a small cube and minutes for a large one; the pages stay usable meanwhile.",
+        width="stretch",
+    )
+    if asked:
+        st.session_state["routing_asked"] = (
+            source,
+            pictures.service.snapshot().step if source.follows else 0,
+        )
+    wanted = st.session_state.get("routing_asked")
+    if wanted is None or wanted[0].run != source.run:
+        st.caption("Nothing measured yet. Output norms, ablation costs and similarity (CKA) appear here.")
+        return
+    what, version = wanted
+    answer = JOBS.newest(("experts", what), version, partial(_measure, pictures, what))
+    waiting = answer.pending or (answer.value is None and not answer.error)
+    if answer.error:
+        st.error(answer.error)
+    if waiting:
+        st.caption("Measuring ...")
+    if answer.value is not None:
+        _measured(answer.value)
+    if waiting != (st.session_state.get(_MEASURE) == "waiting"):
+        st.session_state[_MEASURE] = "waiting" if waiting else "done"
+        st.rerun()
+
+
+def _measured(found: Measured) -> None:
+    steps = len(found.measures.output_norms)
+    norms, costs, similarity = st.columns(3, gap="large")
+    with norms:
+        st.html(inline.part("Output norm", "", f"training step {found.step:,}"))
+        st.plotly_chart(norms_figure(found.measures), key="routing_norms", config=_CHART)
+    with costs:
+        st.html(inline.part("Ablation cost", "", f"{found.measures.sentences} held-out sentences"))
+        st.plotly_chart(ablation_figure(found.costs), key="routing_costs", config=_CHART)
+    with similarity:
+        at = _lattice_step_chosen(steps)
+        st.html(inline.part("Similarity of what they propose (linear CKA)", "", f"lattice step {at}"))
+        st.plotly_chart(similarity_figure(found.measures, at), key="routing_cka", config=_CHART)
+
+
+def _lattice_step_chosen(steps: int) -> int:
+    """The lattice step that the slider below the cubes stands at, of 1..T."""
+    return min(int(st.session_state.get(_STEP, steps)), steps)
+
+
+def _measure(pictures: Pictures, source: Source) -> Measured:
+    student = pictures.with_texts(pictures.student(source))
+    rows = student.embeddings[: min(SAMPLE, student.held_out or len(student.embeddings))]
+    if len(rows) < 2:
+        raise RunError("the run has no held-out sentences to measure on")
+    silenced: dict[str, Intervention] = {tier: Intervention(silenced={tier}) for tier in TIERS}
+    costs = damage_costs(student.model, rows, silenced)
+    return Measured(student.step, measure_experts(student.model, rows), dict(costs))
