@@ -303,7 +303,7 @@ def minutes_at(steps: npt.NDArray[np.integer[Any]], train: pd.DataFrame) -> Floa
 
 
 def overlay_marks(changes: Mapping[str, Sequence[ChangeRecord]]) -> list[Mark]:
-    """The live changes of runs, by the label of the run, which is named if there are several."""
+    """The live changes of runs, by the label of the run, which is named if several runs are drawn."""
     return [
         Mark(mark.x, f"{label}: {mark.label}" if len(changes) > 1 else mark.label)
         for label, records in changes.items()

@@ -143,7 +143,7 @@ def overlay_data(
     if axis != "step":
         return panels, []
     changes = {styles[run_id].label: store.changes(run_id) for run_id in ids}
-    return panels, overlay_marks({label: records for label, records in changes.items() if records})
+    return panels, overlay_marks(changes)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

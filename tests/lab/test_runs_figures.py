@@ -156,6 +156,7 @@ def test_time_counts_every_step_also_those_that_were_not_logged() -> None:
 def test_marks_name_their_run_only_among_several() -> None:
     change = ChangeRecord(120, 0.0, "loss.diversity", 0.1, 0.2)
     assert overlay_marks({"a": [change]}) == [Mark(120, "Diversity 0.1 → 0.2")]
+    assert overlay_marks({"a": [change], "b": []}) == [Mark(120, "a: Diversity 0.1 → 0.2")]
     both = overlay_marks({"a": [change], "b": [change]})
     assert [mark.label.partition(":")[0] for mark in both] == ["a", "b"]
 
