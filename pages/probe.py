@@ -3,7 +3,7 @@
 import streamlit as st
 
 from lab.server import get_service, get_shelf
-from lab.views.probe import ask
+from lab.views.probe import KEPT, ask
 from lab.views.probe_compare import compare
 from lab.views.probe_intervene import intervene
 from lab.views.probe_sentence import sentence
@@ -25,6 +25,6 @@ section = st.segmented_control(
     required=True,
     key="probe_section",
     label_visibility="collapsed",
-    bind="query-params",
+    **KEPT,
 )
 SECTIONS[section](asked)

@@ -250,7 +250,7 @@ def pair_panels(inspection: Inspection, states: Wide, first: int, second: int) -
 def damage_panels(intact: Inspection, damaged: Inspection, repair: Repair, row: int) -> list[Panel]:
     """Cosine after each lattice step with and without damage, and how far the two runs are apart."""
     steps = np.arange(intact.cosine.shape[1])
-    apart = [Curve("whole cube", steps, repair.total[row], DAMAGED_COLOR, dots=True, width=2.4)]
+    apart = [Curve("whole cube", steps, repair.total[row], _GRAY, dots=True, width=2.4)]
     for name, color in PART_COLORS.items():
         part: Wide | None = getattr(repair, name)
         if part is not None:
@@ -260,8 +260,8 @@ def damage_panels(intact: Inspection, damaged: Inspection, repair: Repair, row: 
         Panel(
             "cosine with the teacher",
             [
-                Curve("intact", steps, intact.cosine[row], INTACT_COLOR, dots=True, width=2.0),
-                Curve("damaged", steps, damaged.cosine[row], DAMAGED_COLOR, dots=True, width=2.4),
+                Curve("damaged", steps, damaged.cosine[row], DAMAGED_COLOR, dots=True, width=3.0),
+                Curve("intact", steps, intact.cosine[row], INTACT_COLOR, dash="dash", width=1.8),
             ],
         ),
         Panel("distance to the intact run", apart),
@@ -392,13 +392,13 @@ def depth_figure(
             z=colors,
             x=np.arange(shown.first, shown.last + 1),
             y=np.arange(len(grid)),
-            customdata=grid,
+            text=[[f"{value:.2g}" for value in row] for row in grid],
             colorscale=_scale(shown.colormap),
             xgap=1,
             ygap=1,
-            texttemplate="%{customdata:.2g}" if grid.size <= 120 else None,
+            texttemplate="%{text}" if grid.size <= 120 else None,
             colorbar=bar,
-            hovertemplate="depth %{y}, step %{x}: %{customdata:.4g}<extra></extra>",
+            hovertemplate="depth %{y}, step %{x}: %{text}<extra></extra>",
         )
     )
     figure.update_xaxes(title_text="lattice step", dtick=1, showgrid=False, zeroline=False)

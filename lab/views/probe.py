@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from random import SystemRandom
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import streamlit as st
@@ -27,6 +27,8 @@ MAX_SENTENCES: Final = 12
 MAX_CHARACTERS: Final = 4000
 NEAREST: Final = 10
 CHART: Final = {"displaylogo": False, "displayModeBar": False}
+KEPT: Final[dict[str, Any]] = {"bind": "query-params", "persist_state": "session"}
+"""Of every control: its value is in the address, and is there again when one comes back to it."""
 _TEXT: Final = "probe_text"
 _BEGIN: Final = 2
 _SHARED_COLOR: Final = "rgba(0, 158, 115, .22)"
@@ -131,7 +133,7 @@ def choose_sentences(shelf: StudentShelf, student: Student) -> tuple[str, ...]:
             max_chars=MAX_CHARACTERS,
             help=f"Up to {MAX_SENTENCES}. A sentence that is not in the data is read by the teacher, which "
             "is loaded for the first one; that takes seconds.",
-            bind="query-params",
+            **KEPT,
         )
     lines = split_lines(text or "")
     if len(lines) > MAX_SENTENCES:
@@ -227,7 +229,7 @@ def choose_number(label: str, count: int, default: int, key: str) -> int:
     """Choose one of the sentences, which are numbered from 1; returns its row."""
     numbers = list(range(1, count + 1))
     if st.session_state.get(key, 1) not in numbers:
-        del st.session_state[key]
+        st.session_state[key] = min(default, count)
     chosen: int = st.segmented_control(
         label,
         numbers,
@@ -235,7 +237,7 @@ def choose_number(label: str, count: int, default: int, key: str) -> int:
         required=True,
         key=key,
         help="Counted as the lines above.",
-        bind="query-params",
+        **KEPT,
     )
     return chosen - 1
 
@@ -244,26 +246,28 @@ def choose_step(shown: CellValues, key: str) -> int:
     """A slider over the lattice steps that there are."""
     if shown.first == shown.last:
         return shown.last
-    return st.slider(
+    at: int = st.slider(
         "Lattice step",
         shown.first,
         shown.last,
         value=shown.last,
         key=f"{key}_{shown.first}",
         help="0 is the sentence as it enters on the surface; then the three experts act, step by step.",
-        bind="query-params",
+        **KEPT,
     )
+    return at
 
 
 def choose_log(key: str) -> bool:
     """Whether colors stand for logarithms."""
-    return st.toggle(
-        "Log colors",
+    log: bool = st.toggle(
+        "Log",
         value=True,
         key=key,
         help="Colors stand for powers of ten, so that the little that arrives deep inside is seen too.",
-        bind="query-params",
+        **KEPT,
     )
+    return log
 
 
 def choose_view(key: str) -> View:
@@ -275,7 +279,7 @@ def choose_view(key: str) -> View:
         required=True,
         key=key,
         help="Cut open: the half with the lower y is taken away. Layers: apart along z.",
-        bind="query-params",
+        **KEPT,
     )
     return view
 
@@ -289,8 +293,9 @@ def values_cube(
     key: str,
     stream: str,
     height: int = _CUBE_HEIGHT,
+    selected: int | None = None,
 ) -> int | None:
-    """The cube colored by values; returns the cell that was clicked."""
+    """The cube colored by values, with one cell outlined; returns the cell that was clicked."""
     return cube(
         cell_scene(shown, asked.inspection.dimensions, at, view),
         key=f"{key} {view}",  # each view fits the window by itself, and keeps a camera of its own
@@ -299,6 +304,7 @@ def values_cube(
         height=height,
         label=f"Cube after {at} lattice steps: {shown.label}",
         camera=f"probe {view}",
+        selected=selected,
     )
 
 
@@ -327,7 +333,7 @@ def neighbors_markup(title: str, rows: Sequence[Neighbor], itself: str) -> str:
             text = f'<span style="background: {_SHARED_COLOR}; border-radius: 3px">{text}</span>'
         other = "-" if row.other_rank is None else str(row.other_rank)
         lines.append([f"{row.rank}.&ensp;{text}", f"{row.cosine:.3f}", other])
-    return table_markup([title, "cosine", "rank there"], lines)
+    return table_markup([title, "cosine", "there"], lines)
 
 
 _LONGEST: Final = 110

@@ -99,16 +99,23 @@ def where(asked: Asked, first: int, second: int) -> None:
         view = choose_view("probe_pair_view")
     with step_place:
         at = choose_step(apart, "probe_pair_at")
+    farthest = int(apart.values[at].argmax())
     stream = f"{asked.texts[first]}/{asked.texts[second]}"
     clicked = None
     for column, (title, shown) in zip(st.columns(3, gap="small"), parts.items(), strict=True):
         with column:
             st.caption(title)
-            key = f"probe_pair_{title.split(':')[0].split()[0].lower()}"
-            colored = decades(shown) if log else shown
-            picked = values_cube(asked, colored, at, view, key=key, stream=stream, height=340)
-            clicked = picked if title == "Where they differ" else clicked
-    chart, cell = st.columns([2, 3], gap="medium")
+            clicked = values_cube(
+                asked,
+                decades(shown) if log else shown,
+                at,
+                view,
+                key=f"probe_pair_{title.split(':')[0].split()[0].lower()}",
+                stream=stream,
+                height=340,
+                selected=farthest,
+            )
+    chart, states_of_cell = st.columns([2, 3], gap="medium")
     with chart:
         st.caption("Distance by depth below the surface")
         st.plotly_chart(
@@ -116,14 +123,13 @@ def where(asked: Asked, first: int, second: int) -> None:
             config=CHART,
             key="probe_apart",
         )
-    with cell:
-        if clicked is None:
-            st.caption("Click a cell of the third cube to see its two states.")
-        else:
-            x, y, z = _position(clicked, asked.inspection.dimensions)
-            st.caption(f"Cell ({x}, {y}, {z}) after {at} lattice steps")
-            pair = {"first": states[first, at, clicked], "second": states[second, at, clicked]}
-            st.plotly_chart(states_figure(pair), config=CHART, key="probe_cell")
+    with states_of_cell:
+        cell = farthest if clicked is None else clicked
+        x, y, z = _position(cell, asked.inspection.dimensions)
+        what = "where they differ most; click another in the third cube" if clicked is None else "clicked"
+        st.caption(f"States of cell ({x}, {y}, {z}) after {at} lattice steps: {what}")
+        pair = {"first": states[first, at, cell], "second": states[second, at, cell]}
+        st.plotly_chart(states_figure(pair), config=CHART, key="probe_cell")
 
 
 def _position(cell: int, dimensions: tuple[int, int, int]) -> tuple[int, int, int]:

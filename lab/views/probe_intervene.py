@@ -31,6 +31,7 @@ from lab.figures.probe import (
 from lab.students import Student
 from lab.views.probe import (
     CHART,
+    KEPT,
     Asked,
     choose_log,
     choose_number,
@@ -46,26 +47,21 @@ from lab.views.probe import (
 )
 from lab.views.student import facts_line
 
-Lesion = Literal["none", "box", "layer", "random"]
+Lesion = Literal["box", "layer", "random"]
 Shown = Literal["difference", "damaged", "intact"]
-_LESIONS: Final[tuple[Lesion, ...]] = ("none", "box", "layer", "random")
+_LESIONS: Final[tuple[Lesion, ...]] = ("box", "layer", "random")
 _SHOWN: Final[dict[Shown, str]] = {"difference": "Damage", "damaged": "Damaged", "intact": "Intact"}
 _SAMPLES: Final = (64, 256, 1024)
 _CHEAP_BYTES: Final = 4 * 10**6
 """A cube that keeps less than this per sentence is measured on held-out sentences without being asked."""
 _MOST_NOISE: Final = 3.0
-_KEYS: Final = (
-    "probe_lesion",
-    *(f"probe_box_{axis}" for axis in AXES),
-    "probe_axis",
-    "probe_layer",
-    "probe_share",
-    "probe_silence",
-    "probe_cut",
-    "probe_noise",
-    "probe_seed",
-    "probe_when",
-)
+_NONE: Final[dict[str, Any]] = {
+    "probe_lesion": None,
+    "probe_silence": [],
+    "probe_cut": [],
+    "probe_noise": 0.0,
+}
+"""What the controls stand at when nothing is damaged."""
 
 _measuring = threading.Lock()
 
@@ -132,7 +128,7 @@ def _choose_tiers(label: str, key: str, help_text: str) -> list[Any]:
         selection_mode="multi",
         key=key,
         help=help_text,
-        bind="query-params",
+        **KEPT,
         width="stretch",
     )
     return chosen
@@ -143,20 +139,18 @@ def _choose_noise() -> tuple[float, int]:
         "Noise",
         0.0,
         _MOST_NOISE,
-        value=0.0,
         step=0.05,
         key="probe_noise",
         help="Standard deviation, relative to the rms of the states; added once, before the first step.",
-        bind="query-params",
+        **KEPT,
     )
     seed: int = st.number_input(
         "Seed",
         0,
         2**31 - 1,
-        value=0,
         key="probe_seed",
         help="Of the noise and of the random cells: equal seeds, equal damage.",
-        bind="query-params",
+        **KEPT,
     )
     return noise, seed
 
@@ -172,21 +166,19 @@ def _choose_steps(steps: int) -> tuple[int, int]:
         key="probe_when",
         help=f"First and last of the {steps} steps in which the damage acts, from 0; those after it show "
         "whether the cube repairs it. Noise is added once, before the first of them.",
-        bind="query-params",
+        **KEPT,
     )
     return span
 
 
 def _choose_lesion(dimensions: tuple[int, int, int], seed: int) -> tuple[int, ...]:
     """Draw what kind of lesion and where, and return its cells."""
-    lesion: Lesion = st.segmented_control(
+    lesion: Lesion | None = st.segmented_control(
         "Lesion",
         _LESIONS,
-        default="none",
-        required=True,
         key="probe_lesion",
-        help="The state of these cells is held at zero.",
-        bind="query-params",
+        help="The state of these cells is held at zero. Click again to take it back.",
+        **KEPT,
         width="stretch",
     )
     cells = _lesioned(lesion, dimensions, seed)
@@ -196,9 +188,9 @@ def _choose_lesion(dimensions: tuple[int, int, int], seed: int) -> tuple[int, ..
     return cells
 
 
-def _lesioned(lesion: Lesion, dimensions: tuple[int, int, int], seed: int) -> tuple[int, ...]:
+def _lesioned(lesion: Lesion | None, dimensions: tuple[int, int, int], seed: int) -> tuple[int, ...]:
     match lesion:
-        case "none":
+        case None:
             return ()
         case "box":
             x, y, z = (_choose_range(axis, edge) for axis, edge in zip(AXES, dimensions, strict=True))
@@ -211,7 +203,7 @@ def _lesioned(lesion: Lesion, dimensions: tuple[int, int, int], seed: int) -> tu
                 required=True,
                 key="probe_axis",
                 help="The axis that the layer is perpendicular to.",
-                bind="query-params",
+                **KEPT,
             )
             last = dimensions[AXES.index(axis)] - 1
             place = st.slider(
@@ -221,7 +213,7 @@ def _lesioned(lesion: Lesion, dimensions: tuple[int, int, int], seed: int) -> tu
                 value=last // 2,
                 key="probe_layer",
                 help="Counted from 0.",
-                bind="query-params",
+                **KEPT,
             )
             return layer_cells(dimensions, axis, place)
         case "random":
@@ -232,7 +224,7 @@ def _lesioned(lesion: Lesion, dimensions: tuple[int, int, int], seed: int) -> tu
                 value=10,
                 key="probe_share",
                 help="So many cells, wherever they are; which ones, the seed decides.",
-                bind="query-params",
+                **KEPT,
             )
             return random_cells(dimensions, share / 100, seed)
 
@@ -244,17 +236,16 @@ def _choose_range(axis: str, edge: int) -> tuple[int, int]:
         f"Box along {axis}",
         0,
         edge - 1,
-        value=(edge // 4, edge - 1 - edge // 4),
+        value=(0, (edge - 1) // 2),
         key=f"probe_box_{axis}",
         help="First and last cell, from 0.",
-        bind="query-params",
+        **KEPT,
     )
     return chosen
 
 
 def _reset() -> None:
-    for key in _KEYS:
-        st.session_state.pop(key, None)
+    st.session_state.update(_NONE)
 
 
 # Effect.
@@ -306,7 +297,7 @@ def damage_cube(asked: Asked, damaged: Inspection, row: int) -> None:
         key="probe_damage_of",
         format_func=_SHOWN.__getitem__,
         help="Damage: rms of the difference to the intact run. Damaged, Intact: size of the states.",
-        bind="query-params",
+        **KEPT,
     )
     values = _values(asked, damaged, row, shown)
     with log_place:
@@ -393,7 +384,7 @@ def _sweep(asked: Asked) -> None:
             key="probe_sample",
             format_func=lambda size: f"{min(size, asked.student.held_out):,}",
             help="More take longer and tell smaller differences apart.",
-            bind="query-params",
+            **KEPT,
         )
         sample = _sample(asked.student, size)
         key = (student_key(asked.student), len(sample))

@@ -23,6 +23,7 @@ from lab.figures.probe import (
 )
 from lab.views.probe import (
     CHART,
+    KEPT,
     Asked,
     choose_log,
     choose_number,
@@ -83,7 +84,7 @@ def travel(asked: Asked, row: int) -> None:
     """How the state travels from the surface into the cube: by depth, in 3D, and step by step."""
     st.markdown("**Through the cube**, step by step")
     what, log_place, view_place, step_place = st.columns(
-        [4, 2, 3, 5], vertical_alignment="bottom", gap="medium"
+        [4, 2, 4, 5], vertical_alignment="bottom", gap="medium"
     )
     measure: Measure = what.segmented_control(
         "Look at",
@@ -95,7 +96,7 @@ def travel(asked: Asked, row: int) -> None:
         help="Own part: distance of a cell's state to the one it has when the mean of all sentences comes "
         "in. The inside of the cube begins at zero: what it comes to know of this sentence, the experts "
         "brought. Change: of the state in each step. Activity: size of the state.",
-        bind="query-params",
+        **KEPT,
     )
     shown = _shown(asked, row, measure)
     with log_place:
@@ -144,8 +145,8 @@ def nearest_sentences(asked: Asked, row: int) -> None:
         return
     shared = sum(neighbor.other_rank is not None for neighbor in teacher)
     st.caption(
-        f"{shared} of {len(teacher)} are near both (marked), among {len(asked.student.texts):,} sentences; "
-        "the sentence itself is bold."
+        f"{shared} of {len(teacher)} are near both (marked, with their rank there), among "
+        f"{len(asked.student.texts):,} sentences. The sentence itself would be bold."
     )
     left, right = st.columns(2, gap="large")
     left.html(neighbors_markup("to the teacher's embedding", teacher, asked.texts[row]))

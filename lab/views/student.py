@@ -15,6 +15,7 @@ from lab.training import TrainingService
 RUN: Final = "run"
 STEP: Final = "step"
 """Names in the address of every page that shows a student, so that one can link to it."""
+_LINE: Final = "display: flex; flex-wrap: wrap; gap: .2rem 1.6rem; font-variant-numeric: tabular-nums"
 
 
 def choose_student(service: TrainingService, shelf: StudentShelf, page: str) -> Student | None:
@@ -68,7 +69,7 @@ def facts_line(facts: dict[str, str]) -> str:
         f'<span class="lab-fact"><small>{escape(name)}</small>{escape(value)}</span>'
         for name, value in facts.items()
     )
-    return f'<div class="lab-status">{spans}</div>'
+    return f'<div style="{_LINE}">{spans}</div>'
 
 
 def _choose_run(service: TrainingService, page: str) -> str | None:

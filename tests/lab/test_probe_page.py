@@ -108,8 +108,17 @@ def test_damage_is_done_shown_and_taken_back(install: Install) -> None:
     app.button(key="probe_reset").click().run()
     assert not app.exception
     assert any("Nothing is damaged yet" in info.value for info in app.info)
-    assert app.button_group(key="probe_lesion").value == "none"
+    assert app.button_group(key="probe_lesion").value is None
     assert app.slider(key="probe_noise").value == 0.0
+
+
+def test_damage_is_still_there_when_one_comes_back_to_the_section(install: Install) -> None:
+    app = intervene(install)
+    app.button_group(key="probe_lesion").set_value("layer").run()
+    app.button_group(key="probe_section").set_value("Sentence").run()
+    app.button_group(key="probe_section").set_value("Intervene").run()
+    assert app.button_group(key="probe_lesion").value == "layer"
+    assert any("16 of 64 cells" in caption.value for caption in app.caption)
 
 
 def test_costs_are_measured_when_asked(install: Install) -> None:
