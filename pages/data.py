@@ -33,9 +33,9 @@ with teacher:
     reading = choose_teacher(service)
 with source:
     settings, possible = choose_amount(service.draft, values | (reading or {}))
-sentences = read(settings.data) if possible else None
 usable = settings if possible and reading is not None else None
 with work:
+    sentences = read(settings.data) if possible else None
     embed_and_use(service, job, usable, sentences)
     if sentences is not None:
         counts(sentences)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from cellnet.data.docstrings import docstring_sentences, standard_library
@@ -129,6 +130,12 @@ def load_texts(settings: DataSettings) -> tuple[list[str], DataReport]:
     )
 
 
+@lru_cache(maxsize=1)
+def _library_rows(folder: Path) -> tuple[Row | BadRow, ...]:
+    """The sentences of the library, which takes seconds to read and does not change while Python runs."""
+    return tuple(docstring_sentences(folder))
+
+
 def _rows(settings: DataSettings) -> Iterator[Row | BadRow]:
     low, high = settings.min_characters, settings.max_characters
     if settings.source == "docstrings":
@@ -136,7 +143,7 @@ def _rows(settings: DataSettings) -> Iterator[Row | BadRow]:
             raise DataError(
                 f"data.column is {settings.column!r}, but docstrings have no columns; leave it empty"
             )
-        for row in docstring_sentences(standard_library()):
+        for row in _library_rows(standard_library()):
             yield check_row(row.line, row.text, low, high) if isinstance(row, Row) else row
     else:
         for item in read_values(Path(settings.source).expanduser(), settings.column):

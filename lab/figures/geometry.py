@@ -202,9 +202,9 @@ def cost_rows(settings: Settings, planned: Plan, before: Settings, now: Plan) ->
     ]
     for name, attribute in (
         ("memory, estimated", "memory_bytes"),
-        ("weights and optimizer", "weight_bytes"),
-        ("kept for the backward pass", "activation_bytes"),
-        ("lists of neighbors", "index_bytes"),
+        ("… weights and optimizer", "weight_bytes"),
+        ("… kept for the backward pass", "activation_bytes"),
+        ("… lists of neighbors", "index_bytes"),
     ):
         new, old = getattr(planned.cost, attribute), getattr(now.cost, attribute)
         rows.append(row(name, new, old, bytes_text(new)))

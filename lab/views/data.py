@@ -150,7 +150,13 @@ def _likely(columns: list[str]) -> int:
 
 def choose_amount(settings: Settings, values: dict[str, Any]) -> tuple[Settings, bool]:
     """Limits and split; returns the settings with all that was chosen, and whether they are possible."""
-    chosen, places = field_column(DATA_FIELDS, settings, key=_KEY)
+    chosen: dict[str, Any] = {}
+    places: dict[str, Any] = {}
+    for column, names in zip(st.columns(2), (DATA_FIELDS[::2], DATA_FIELDS[1::2]), strict=True):
+        with column:
+            some, below = field_column(names, settings, key=_KEY)
+        chosen |= some
+        places |= below
     wanted, problems = checked(settings, values | chosen)
     show_problems(problems, places)
     return wanted, not problems

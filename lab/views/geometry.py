@@ -390,7 +390,7 @@ def _offer_calibration(settings: Settings, snapshot: Snapshot, measured: Measure
         except CellnetError as error:
             st.error(str(error))
         else:
-            st.rerun(scope="fragment")
+            st.rerun()
 
 
 def _distances(settings: Settings) -> None:
