@@ -15,6 +15,7 @@ from cellnet.interventions import Damage, Intervention
 from cellnet.lattice.chunker import AdaptiveChunker
 from cellnet.lattice.connections import ConnectionIndex
 from cellnet.lattice.geometry import TIERS, Tier
+from cellnet.lattice.sums import take_rows
 from cellnet.settings import LatticeSettings, Settings
 
 
@@ -138,7 +139,7 @@ class Lattice3D(nn.Module):
         damage = Damage(intervention, index, steps)
         may_stop = stop_early and not self.training and not damage.acts
         threshold = self.settings.model.convergence_threshold if may_stop else 0.0
-        current = damage.before(states.permute(1, 0, 2)[index.order], 0)
+        current = damage.before(take_rows(states.transpose(0, 1), index.order), 0)
         initial = _to_linear_order(current, index) if damage.acts else states
         changes, trace, converged = [], [], False
         for step in range(steps):
@@ -200,10 +201,14 @@ def _per_cell(factor: Tensor, like: Tensor) -> Tensor:
 def _relative_change(before: Tensor, after: Tensor) -> Tensor:
     """Return rms(after - before) / rms(before) of each sample, (B,), for states (N, B, C)."""
     tiny = torch.finfo(torch.float32).tiny
-    change = (after - before).float().square().mean(dim=(0, 2))
-    return (change / before.float().square().mean(dim=(0, 2)).clamp_min(tiny) + tiny).sqrt()
+    change, start = (
+        torch.linalg.vector_norm(x, dim=(0, 2), dtype=torch.promote_types(x.dtype, torch.float32))
+        for x in (after - before, before)
+    )
+    relative: Tensor = change / start.clamp_min(tiny)
+    return relative
 
 
 def _to_linear_order(values: Tensor, index: ConnectionIndex) -> Tensor:
     """Bring (N, B, ...) in engine order to (B, N, ...) in linear order."""
-    return values[index.rank].transpose(0, 1)
+    return take_rows(values, index.rank).transpose(0, 1)

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cellnet.settings import InitSettings
 
 
 class ZeroLinear(nn.Linear):
     """A linear layer that starts at zero, so that what it ends starts as the identity."""
+
+
+class StackedLinear(nn.Linear):
+    """Several linear layers that read the same input, computed as one product.
+
+    Args:
+        inputs: width of the input.
+        outputs: width of each layer's output.
+        bias: whether every layer has one.
+    """
+
+    def __init__(self, inputs: int, outputs: Sequence[int], *, bias: bool) -> None:
+        super().__init__(inputs, sum(outputs), bias=bias)
+        self.outputs = tuple(outputs)
+
+    def parts(self, values: Tensor) -> tuple[Tensor, ...]:
+        """Return each layer's output (..., outputs[i]) for an input (..., inputs)."""
+        return self(values).split(self.outputs, dim=-1)  # type: ignore[no-any-return]
 
 
 class MultiLayerPerceptron(nn.Sequential):
@@ -42,7 +60,13 @@ def initialize(model: nn.Module, settings: InitSettings) -> None:
             if isinstance(layer, ZeroLinear):
                 layer.weight.zero_()
             else:
-                draw(layer.weight)
+                for weight in _blocks(layer):
+                    draw(weight)
                 layer.weight.mul_(settings.gain)
             if layer.bias is not None:
                 layer.bias.zero_()
+
+
+def _blocks(layer: nn.Linear) -> tuple[Tensor, ...]:
+    """The matrices whose shape decides how large their starting weights are."""
+    return layer.weight.split(layer.outputs) if isinstance(layer, StackedLinear) else (layer.weight,)

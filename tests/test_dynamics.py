@@ -77,7 +77,7 @@ class DenseReference:
 
     def flow(self, name: str, start: Tensor, drive: Tensor, method: str, steps: int) -> Tensor:
         def slope(state: Tensor) -> Tensor:
-            hidden = self.linear(f"{name}.from_state", state) + self.linear(f"{name}.from_drive", drive)
+            hidden = self.linear(f"{name}.from_state", state) + drive
             return self.linear(f"{name}.to_change", hidden * torch.sigmoid(hidden))
 
         state = start
@@ -90,17 +90,15 @@ class DenseReference:
         count = adjacent.sum(dim=1).clamp_min(1)
         return torch.einsum("ij,bjc->bic", adjacent.double(), h) / count[:, None]
 
-    def attention(self, h: Tensor) -> Tensor:
+    def attention(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         heads, adjacent = self.settings.functional.heads, self.adjacent["functional"]
-        q = self.linear("functional.attention.query", h)
-        k, v = self.linear("functional.attention.key_and_value", h).chunk(2, dim=-1)
         answers = []
         for qh, kh, vh in zip(*(x.chunk(heads, dim=-1) for x in (q, k, v)), strict=True):
             scores = torch.einsum("bic,bjc->bij", qh, kh) / qh.shape[-1] ** 0.5
             weights = scores.exp() * adjacent
             weights = weights / weights.sum(dim=-1, keepdim=True).clamp_min(1e-300)
             answers.append(weights @ vh)
-        return self.linear("functional.attention.output", torch.cat(answers, dim=-1))
+        return torch.cat(answers, dim=-1)
 
     def step(self, s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         centered = s - s.mean(dim=-1, keepdim=True)
@@ -109,15 +107,19 @@ class DenseReference:
         local = self.perceptron(
             "local.update", torch.cat([h, self.mean(self.adjacent["local"], h)], dim=-1)
         )
-        context = self.attention(h)
-        both = torch.cat([h, context], dim=-1)
         functional, distant = self.settings.functional, self.settings.distant
-        share = torch.sigmoid(self.linear("functional.mix", both))
-        flow = self.flow(
-            "functional.field", h, context, functional.ode_method, functional.integration_steps
+        c, hidden = h.shape[-1], functional.hidden_size
+        *attended, own_update, own_mix = self.linear("functional.from_own", h).split(
+            (c, c, c, hidden, c), dim=-1
         )
-        graph = self.perceptron("functional.update", both)
-        far = self.mean(self.adjacent["distant"], h)
+        update, drive, mix = self.linear("functional.from_context", self.attention(*attended)).split(
+            (hidden, hidden, c), dim=-1
+        )
+        share = torch.sigmoid(own_mix + mix)
+        flow = self.flow("functional.field", h, drive, functional.ode_method, functional.integration_steps)
+        update = own_update + update
+        graph = self.linear("functional.to_change", update * torch.sigmoid(update))
+        far = self.linear("distant.from_mean", self.mean(self.adjacent["distant"], h))
         changes = torch.stack(
             [
                 local,

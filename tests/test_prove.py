@@ -92,7 +92,7 @@ def test_weights_that_read_only_an_empty_tier_are_listed() -> None:
     proof = prove(CellNet(settings), embeddings(settings))[4]
     assert proof.passed
     assert "not applicable, since they read only the empty tier (functional)" in proof.detail
-    assert "functional.attention.query.weight" in proof.detail
+    assert "functional.from_context.weight" in proof.detail
     assert "distant" not in proof.detail
 
 

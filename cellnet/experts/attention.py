@@ -16,31 +16,33 @@ from cellnet.lattice.sums import gather_rows
 class NeighborAttention(nn.Module):
     """Softmax attention (Vaswani et al. 2017) of each cell over its neighbors in one tier, and no others.
 
-    A cell without neighbors in the tier receives zero.
+    It has no weights: its owner projects what goes in and what comes out. A cell without neighbors in the
+    tier receives zero.
     """
 
-    def __init__(self, state_size: int, heads: int) -> None:
+    def __init__(self, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(state_size, state_size, bias=False)
-        self.key_and_value = nn.Linear(state_size, 2 * state_size, bias=False)
-        self.output = nn.Linear(state_size, state_size, bias=False)
 
     def forward(
         self,
-        own: Float[Tensor, "cells batch channels"],
+        query: Float[Tensor, "cells batch channels"],
+        key_and_value: Float[Tensor, "cells batch 2*channels"],
         connections: TierConnections,
         chunker: AdaptiveChunker,
     ) -> Float[Tensor, "cells batch channels"]:
-        """Return the context (N, B, C) that each of the states (N, B, C) gathers from its neighbors."""
+        """Return the context (N, B, C) that queries (N, B, C) gather from keys and values (N, B, 2C)."""
         if connections.is_empty:
-            return torch.zeros_like(own)
-        cells, batch, _ = own.shape
-        queries = self.query(own).flatten(1)
-        keys_and_values = self.key_and_value(own).flatten(1)
+            return torch.zeros_like(query)
+        cells, batch, _ = query.shape
         blocks = connections.blocks
+        # Blocks cover the cells in order; what is missing to fill the last one is padding.
+        count, _, places, _ = blocks.mask.shape
+        queries = F.pad(query.flatten(1), (0, 0, 0, count * places - cells)).unflatten(0, (count, places))
+        keys_and_values = key_and_value.flatten(1)
         row_bytes = keys_and_values.shape[1] * keys_and_values.element_size()
         parts = connections.parts(chunker.blocks_at_once(blocks.keys.shape[1] * row_bytes))
+        shares = queries.split([len(part.keys) for part in parts])
         if len(parts) == 1:
             answer = self._attend(queries, keys_and_values, parts[0], batch)
         else:
@@ -48,24 +50,23 @@ class NeighborAttention(nn.Module):
             answers = [
                 checkpoint(
                     self._attend,
-                    queries,
+                    share,
                     keys_and_values,
                     part,
                     batch,
                     use_reentrant=False,
                     preserve_rng_state=False,
                 )
-                for part in parts
+                for share, part in zip(shares, parts, strict=True)
             ]
             answer = torch.cat(answers)
-        context: Tensor = self.output(answer[:cells] * blocks.has_neighbors)
-        return context
+        return answer[:cells] * blocks.has_neighbors
 
     def _attend(
         self, queries: Tensor, keys_and_values: Tensor, blocks: AttentionBlocks, batch: int
     ) -> Tensor:
-        """Attend within blocks: rows (N, B*C) over rows (N, B*2C), giving (G*Q, B, C)."""
-        groups, places = blocks.queries.shape
+        """Attend within blocks: queries (G, Q, B*C) over rows (N, B*2C), giving (G*Q, B, C)."""
+        groups, places, _ = queries.shape
         gathered = gather_rows(keys_and_values, blocks.keys.flatten(), blocks.copies)
         keys, values = gathered.view(*blocks.keys.shape, batch, -1).chunk(2, dim=-1)
 
@@ -74,7 +75,7 @@ class NeighborAttention(nn.Module):
             return x.permute(0, 2, 3, 1, 4).reshape(groups, batch * self.heads, x.shape[1], -1)
 
         answer = F.scaled_dot_product_attention(
-            split_heads(queries[blocks.queries].unflatten(-1, (batch, -1))),
+            split_heads(queries.unflatten(-1, (batch, -1))),
             split_heads(keys),
             split_heads(values),
             attn_mask=blocks.mask,

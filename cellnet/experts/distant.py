@@ -14,6 +14,7 @@ class DistantExpert(nn.Module):
 
     def __init__(self, state_size: int, settings: DistantExpertSettings) -> None:
         super().__init__()
+        self.from_mean = nn.Linear(state_size, settings.hidden_size)
         self.field = DrivenField(
             state_size, settings.hidden_size, method=settings.ode_method, steps=settings.integration_steps
         )
@@ -29,5 +30,5 @@ class DistantExpert(nn.Module):
             own: normalized states, (N, B, C).
             neighborhood_mean: their mean over the distant tier, (N, B, C); zero where it is empty.
         """
-        change: Tensor = self.field(own, neighborhood_mean)
+        change: Tensor = self.field(own, self.from_mean(neighborhood_mean))
         return change

@@ -12,7 +12,7 @@ from cellnet.settings.groups import OdeMethod
 
 
 class DrivenField(nn.Module):
-    """Solve ds/dt = W2 silu(W1 s + V d + b) with a drive d that stays fixed, and return s(1) - s(0).
+    """Solve ds/dt = W2 silu(W1 s + d) with a drive d that stays fixed, and return s(1) - s(0).
 
     W2 starts at zero, so that the untrained field leaves the state alone.
     """
@@ -20,17 +20,16 @@ class DrivenField(nn.Module):
     def __init__(self, state_size: int, hidden_size: int, *, method: OdeMethod, steps: int) -> None:
         super().__init__()
         self.from_state = nn.Linear(state_size, hidden_size, bias=False)
-        self.from_drive = nn.Linear(state_size, hidden_size)
         self.activation = nn.SiLU()
         self.to_change = ZeroLinear(hidden_size, state_size)
         self.method: OdeMethod = method
         self.steps = steps
 
     def forward(
-        self, start: Float[Tensor, "*places channels"], drive: Float[Tensor, "*places channels"]
+        self, start: Float[Tensor, "*places channels"], drive: Float[Tensor, "*places hidden"]
     ) -> Float[Tensor, "*places channels"]:
-        """Return the change (..., C) of states (..., C) under the drive (..., C) in one unit of time."""
-        pushed = self.from_drive(drive).flatten(0, -2)
+        """Return the change (..., C) of states (..., C) under the drive (..., H) in one unit of time."""
+        pushed = drive.flatten(0, -2)
         weight = self.from_state.weight.T
 
         def field(state: Tensor) -> Tensor:

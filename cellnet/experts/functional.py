@@ -10,23 +10,32 @@ from cellnet.experts.attention import NeighborAttention
 from cellnet.experts.driven_field import DrivenField
 from cellnet.lattice.chunker import AdaptiveChunker
 from cellnet.lattice.connections import TierConnections
-from cellnet.layers import MultiLayerPerceptron
+from cellnet.layers import StackedLinear, ZeroLinear
 from cellnet.settings import FunctionalExpertSettings
 
 
 class FunctionalExpert(nn.Module):
-    """Ask similar cells of the functional tier, then change in a discrete and a continuous way."""
+    """Ask similar cells of the functional tier, then change in a discrete and a continuous way.
+
+    All that is linear in the cell's own state is one product, and so is all that is linear in the context
+    that its neighbors give: many small products are what a step on a CPU would otherwise spend its time on.
+    """
 
     def __init__(self, state_size: int, settings: FunctionalExpertSettings) -> None:
         super().__init__()
-        self.attention = NeighborAttention(state_size, settings.heads)
-        self.update = MultiLayerPerceptron(
-            2 * state_size, settings.hidden_size, state_size, zero_start=True
+        hidden = settings.hidden_size
+        # Query, key and value; update; mix. A bias of the keys would change nothing.
+        self.from_own = StackedLinear(
+            state_size, (state_size, 2 * state_size, hidden, state_size), bias=False
         )
+        self.attention = NeighborAttention(settings.heads)
+        # Update; drive of the field; mix.
+        self.from_context = StackedLinear(state_size, (hidden, hidden, state_size), bias=True)
+        self.activation = nn.SiLU()
+        self.to_change = ZeroLinear(hidden, state_size)
         self.field = DrivenField(
-            state_size, settings.hidden_size, method=settings.ode_method, steps=settings.integration_steps
+            state_size, hidden, method=settings.ode_method, steps=settings.integration_steps
         )
-        self.mix = nn.Linear(2 * state_size, state_size)
 
     def forward(
         self,
@@ -41,9 +50,9 @@ class FunctionalExpert(nn.Module):
             connections: the functional tier.
             chunker: decides how many blocks are attended at once.
         """
-        context = self.attention(own, connections, chunker)
-        both = torch.cat([own, context], dim=-1)
-        discrete = self.update(both)
-        continuous = self.field(own, context)
-        share = torch.sigmoid(self.mix(both))
-        return torch.addcmul(continuous, share, discrete - continuous)
+        query, key_and_value, own_update, own_mix = self.from_own.parts(own)
+        context = self.attention(query, key_and_value, connections, chunker)
+        update, drive, mix = self.from_context.parts(context)
+        discrete = self.to_change(self.activation(own_update + update))
+        continuous = self.field(own, drive)
+        return torch.lerp(continuous, discrete, torch.sigmoid(own_mix + mix))

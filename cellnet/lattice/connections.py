@@ -31,15 +31,14 @@ class AttentionBlocks:
     """Cells grouped in blocks; the cells of a block share one list of possible neighbors.
 
     Attributes:
-        queries: cell of each place, (blocks, Q); the last block is padded with its own last cell.
         keys: cells that any cell of the block sees, (blocks, K), padded with cell 0.
-        mask: true where the key is a neighbor of the query, (blocks, 1, Q, K); a query without
-            neighbors sees one arbitrary key, and its answer is discarded through ``has_neighbors``.
+        mask: true where the key is a neighbor of the query, (blocks, 1, Q, K), Q cells in order, the last
+            block padded; a query without neighbors sees one arbitrary key, and its answer is discarded
+            through ``has_neighbors``.
         copies: for each cell, its places in ``keys``.
         has_neighbors: 1 for cells with at least one neighbor, else 0, (N, 1, 1).
     """
 
-    queries: Tensor
     keys: Tensor
     mask: Tensor
     copies: CellLists
@@ -55,9 +54,7 @@ class AttentionBlocks:
             cell[inside], self.copies.rows[inside] - low, len(self.copies.lengths)
         )
         chosen = slice(first, first + count)
-        return AttentionBlocks(
-            self.queries[chosen], self.keys[chosen], self.mask[chosen], copies, self.has_neighbors
-        )
+        return AttentionBlocks(self.keys[chosen], self.mask[chosen], copies, self.has_neighbors)
 
 
 class _NeighborSum(torch.autograd.Function):
@@ -136,9 +133,6 @@ def _make_blocks(lists: CellLists, block_cells: int) -> AttentionBlocks:
     device = lists.rows.device
     cells = len(lists.lengths)
     blocks = -(-cells // block_cells)
-    queries = (
-        torch.arange(blocks * block_cells, device=device).clamp_max(cells - 1).view(blocks, block_cells)
-    )
     query_of_edge = torch.repeat_interleave(torch.arange(cells, device=device), lists.lengths)
     block_of_edge = query_of_edge // block_cells
     neighbor = lists.rows.long()
@@ -158,7 +152,7 @@ def _make_blocks(lists: CellLists, block_cells: int) -> AttentionBlocks:
     mask[..., 0] |= ~mask.any(dim=-1)
     copies = CellLists.from_pairs(cell, block * width + place, cells)
     has_neighbors = (lists.lengths > 0).view(cells, 1, 1)
-    return AttentionBlocks(queries, keys, mask.unsqueeze(1), copies, has_neighbors)
+    return AttentionBlocks(keys, mask.unsqueeze(1), copies, has_neighbors)
 
 
 class ConnectionIndex:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cellnet.errors import TrainingError
+from cellnet.lattice.sums import take_rows
 from cellnet.losses.base import LossInput
 
 _SMALLEST = 1e-12
@@ -39,8 +40,11 @@ class EmergenceLoss:
             raise TrainingError(
                 f"the emergence loss needs a batch of at least {_SMALLEST_EMERGENCE_BATCH}, got {size}"
             )
-        start = lattice.initial[:, batch.interior].float()
-        change = lattice.final[:, batch.interior].float() - start
+        start, final = (
+            take_rows(states.transpose(0, 1), batch.interior).float().transpose(0, 1)
+            for states in (lattice.initial, lattice.final)
+        )
+        change = final - start
         centered = (change - change.mean(dim=0)).flatten(1)
         gram = centered @ centered.T
         # Scaled to trace 1, so that squares neither underflow nor overflow.

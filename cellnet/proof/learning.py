@@ -70,28 +70,22 @@ def _idle_weights(model: CellNet) -> dict[str, Tensor]:
     empty = [tier for tier, moves in displacements(model.settings).items() if not len(moves)]
     weights = dict(model.lattice.named_parameters())
     size = model.settings.model.state_size
-
-    def second_half(name: str) -> Tensor:
-        mask = torch.zeros_like(weights[name], dtype=torch.bool)
-        mask[:, size:] = True
-        return mask
-
-    halves: dict[Tier, tuple[str, ...]] = {
-        "local": ("local.update.0.weight",),
-        "functional": ("functional.update.0.weight", "functional.mix.weight"),
-        "distant": (),
-    }
-    whole: dict[Tier, tuple[str, ...]] = {
-        "local": (),
-        "functional": ("functional.attention.", "functional.field.from_drive."),
-        "distant": ("distant.field.from_drive.",),
+    everything = slice(None)
+    # Rows and columns: the mean's half of an input; query, key and value; and all that reads the context.
+    places: dict[Tier, dict[str, tuple[slice, slice]]] = {
+        "local": {"local.update.0.weight": (everything, slice(size, None))},
+        "functional": {
+            "functional.from_own.weight": (slice(0, 3 * size), everything),
+            "functional.from_context.weight": (everything, everything),
+        },
+        "distant": {"distant.from_mean.weight": (everything, everything)},
     }
     idle: dict[str, Tensor] = {}
     for tier in empty:
-        idle |= {name: second_half(name) for name in halves[tier] if name in weights}
-        for name, value in weights.items():
-            if name.startswith(whole[tier]) and whole[tier]:
-                idle[name] = torch.ones_like(value, dtype=torch.bool)
+        for name, place in places[tier].items():
+            if name in weights:
+                idle[name] = torch.zeros_like(weights[name], dtype=torch.bool)
+                idle[name][place] = True
     return idle
 
 

@@ -60,7 +60,11 @@ class DenseLattice:
             self._perceptron("local.update", torch.cat([own, means["local"]], dim=-1)),
             self._functional(own),
             self._flow(
-                "distant.field", own, means["distant"], distant.ode_method, distant.integration_steps
+                "distant.field",
+                own,
+                self._linear("distant.from_mean", means["distant"]),
+                distant.ode_method,
+                distant.integration_steps,
             ),
         )
         for place, change in enumerate(changes):
@@ -69,19 +73,21 @@ class DenseLattice:
 
     def _functional(self, own: Tensor) -> Tensor:
         functional = self.settings.functional
-        context = self._attend(own)
-        both = torch.cat([own, context], dim=-1)
-        discrete = self._perceptron("functional.update", both)
+        size, hidden = own.shape[-1], functional.hidden_size
+        projected = self._linear("functional.from_own", own)
+        query, key, value, own_update, own_mix = projected.split((size, size, size, hidden, size), dim=-1)
+        context = self._linear("functional.from_context", self._attend(query, key, value))
+        update, drive, mix = context.split((hidden, hidden, size), dim=-1)
+        update = own_update + update
+        discrete = self._linear("functional.to_change", update * torch.sigmoid(update))
         flow = self._flow(
-            "functional.field", own, context, functional.ode_method, functional.integration_steps
+            "functional.field", own, drive, functional.ode_method, functional.integration_steps
         )
-        share = 1.0 / (1.0 + torch.exp(-self._linear("functional.mix", both)))
+        share = 1.0 / (1.0 + torch.exp(-(own_mix + mix)))
         return share * discrete + (1.0 - share) * flow
 
-    def _attend(self, own: Tensor) -> Tensor:
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         mask = self.masks["functional"]
-        query = self._linear("functional.attention.query", own)
-        key, value = self._linear("functional.attention.key_and_value", own).chunk(2, dim=-1)
         answers = []
         heads = (x.chunk(self.settings.functional.heads, dim=-1) for x in (query, key, value))
         for q, k, v in zip(*heads, strict=True):
@@ -89,11 +95,11 @@ class DenseLattice:
             score = score.masked_fill(~mask, -torch.inf)
             weight = torch.exp(score - score.amax(dim=-1, keepdim=True).clamp_min(-1e300))
             answers.append(weight @ v / weight.sum(dim=-1, keepdim=True).clamp_min(1e-300))
-        return self._linear("functional.attention.output", torch.cat(answers, dim=-1))
+        return torch.cat(answers, dim=-1)
 
     def _flow(self, name: str, own: Tensor, drive: Tensor, method: OdeMethod, steps: int) -> Tensor:
         def field(state: Tensor) -> Tensor:
-            hidden = self._linear(f"{name}.from_state", state) + self._linear(f"{name}.from_drive", drive)
+            hidden = self._linear(f"{name}.from_state", state) + drive
             return self._linear(f"{name}.to_change", hidden * torch.sigmoid(hidden))
 
         return _solve(field, own, method, steps) - own

@@ -17,12 +17,18 @@ _BALANCED_RATIOS = {
 _PRESETS: dict[str, dict[str, Any]] = {
     "quickstart": {
         "lattice": _BALANCED_RATIOS,
-        "embedding": {"teacher": "minilm", "teacher_width": 384, "normalize": True},
+        "embedding": {
+            "teacher": "minilm",
+            "teacher_width": 384,
+            "normalize": True,
+            "extraction_strategy": "weighted_surface",
+        },
         # On two CPU cores samples are what is short: narrower experts and single integration steps see
-        # about twice as many in the same time, which is worth more than what they lose.
-        "local": {"hidden_size": 32},
-        "functional": {"hidden_size": 32, "integration_steps": 1},
-        "distant": {"hidden_size": 32, "integration_steps": 1},
+        # more than twice as many in the same time, which is worth more than what they lose.
+        "local": {"hidden_size": 16},
+        "functional": {"hidden_size": 16, "integration_steps": 1},
+        "distant": {"hidden_size": 16, "integration_steps": 1},
+        "gate": {"hidden_size": 16},
         "training": {"batch_size": 16, "learning_rate": 4e-3, "weight_decay": 0.5, "max_steps": 4000},
     },
     "seed": {},

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cellnet.lattice.geometry import coordinates
+from cellnet.lattice.sums import take_rows
 from cellnet.settings import Settings
 from cellnet.surface.placement import Placement
 
@@ -15,8 +16,9 @@ class LatticeToEmbeddingExtractor(nn.Module):
     """Read the surface out.
 
     ``surface_mean`` takes the mean over the placed cells that share a coordinate. ``weighted_surface``
-    starts there and learns the weight of each placed cell. ``volume_projection`` also starts there and
-    learns a weight for every cell of the cube, each projected along z onto the surface.
+    starts there and learns the weight of each placed cell in each channel, so that a channel may listen to
+    those of the cells that have something to say. ``volume_projection`` also starts there and learns such
+    weights for every cell of the cube, each projected along z onto the surface.
 
     All three start by giving back exactly the surface that the mapper put in.
     """
@@ -30,7 +32,7 @@ class LatticeToEmbeddingExtractor(nn.Module):
         strategy = settings.embedding.extraction_strategy
         self.size = placement.size
         cells, coordinate = placement.cells, placement.coordinate
-        share = 1.0 / torch.bincount(coordinate, minlength=self.size**2)[coordinate]
+        share = 1.0 / torch.bincount(coordinate, minlength=self.size**2)[coordinate].unsqueeze(1)
         if strategy == "volume_projection":
             dimensions = settings.lattice.dimensions
             x, y, _ = coordinates(dimensions).unbind(1)
@@ -39,21 +41,22 @@ class LatticeToEmbeddingExtractor(nn.Module):
             others[cells] = False
             cells = torch.cat([cells, others.nonzero().flatten()])
             coordinate = torch.cat([coordinate, projected[others]])
-            share = torch.cat([share, torch.zeros(int(others.sum()))])
+            share = torch.cat([share, torch.zeros(int(others.sum()), 1)])
         order = torch.argsort(coordinate, stable=True)
         self.register_buffer("cells", cells[order], persistent=False)
         self.register_buffer("coordinate", coordinate[order], persistent=False)
         if strategy == "surface_mean":
             self.register_buffer("weight", share[order], persistent=False)
         else:
-            self.weight = nn.Parameter(share[order])
+            self.weight = nn.Parameter(share[order].repeat(1, settings.model.state_size))
 
     def forward(
         self, states: Float[Tensor, "batch cells channels"]
     ) -> Float[Tensor, "batch {self.size} {self.size} channels"]:
         """Map states (B, N, C) to surfaces with channels (B, n, n, C)."""
         batch, _, channels = states.shape
-        weighted = states[:, self.cells] * self.weight.to(states.dtype).unsqueeze(-1)
-        surface = weighted.new_zeros(batch, self.size**2, channels)
-        surface = surface.index_add(1, self.coordinate, weighted)
-        return surface.view(batch, self.size, self.size, channels)
+        weighted = take_rows(states.transpose(0, 1), self.cells) * self.weight.to(states.dtype).unsqueeze(1)
+        rows = weighted.new_zeros(self.size**2, batch, channels)
+        rows = rows.index_add(0, self.coordinate, weighted)
+        surface: Tensor = rows.transpose(0, 1).unflatten(1, (self.size, self.size))
+        return surface

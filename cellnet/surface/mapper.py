@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cellnet.lattice.sums import take_rows
 from cellnet.settings import Settings
 from cellnet.surface.placement import Placement
 
@@ -75,4 +76,4 @@ class EmbeddingToLatticeMapper(nn.Module):
         values = surface.flatten(1)[:, self.coordinate]
         placed = self.positional_encoding(values.unsqueeze(-1) * self.lift)
         both = torch.cat([placed, self.volume(len(surface)).to(placed.dtype)], dim=1)
-        return both[:, self.position]
+        return take_rows(both.transpose(0, 1), self.position).transpose(0, 1)

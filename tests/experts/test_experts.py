@@ -45,45 +45,44 @@ def matrix_of(connections: TierConnections) -> Tensor:
     return matrix
 
 
-def dense_attention(attention: NeighborAttention, own: Tensor, matrix: Tensor) -> Tensor:
+def dense_attention(q: Tensor, k: Tensor, v: Tensor, heads: int, matrix: Tensor) -> Tensor:
     """Loop over samples, heads and cells; softmax over the neighbors of one cell at a time."""
-    size, heads = own.shape[-1], attention.heads
-    width = size // heads
-    q = own @ attention.query.weight.T
-    k, v = (own @ attention.key_and_value.weight.T).split(size, dim=-1)
-    answer = torch.zeros_like(own)
-    for sample in range(own.shape[1]):
+    width = q.shape[-1] // heads
+    answer = torch.zeros_like(q)
+    for sample in range(q.shape[1]):
         for head in range(heads):
             part = slice(head * width, (head + 1) * width)
-            for cell in range(len(own)):
+            for cell in range(len(q)):
                 seen = matrix[cell].nonzero().flatten()
                 if len(seen):
                     scores = k[seen, sample, part] @ q[cell, sample, part] / width**0.5
                     weights = (scores - scores.max()).exp()
                     answer[cell, sample, part] = (weights / weights.sum()) @ v[seen, sample, part]
-    return answer @ attention.output.weight.T
+    return answer
 
 
 @pytest.mark.parametrize("heads", [1, 3])
 @pytest.mark.parametrize("block_cells", [1, 7, 16, 60])
 def test_attention_equals_a_dense_softmax(heads: int, block_cells: int) -> None:
     connections = functional_tier(block_cells)
-    attention = NeighborAttention(6, heads).double()
-    own = 2.0 * torch.randn(60, 2, 6, dtype=torch.float64)
-    with torch.no_grad():
-        expected = dense_attention(attention, own, matrix_of(connections))
-        torch.testing.assert_close(attention(own, connections, chunker()), expected)
+    query, key_and_value = 2.0 * torch.randn(60, 2, 6).double(), 2.0 * torch.randn(60, 2, 12).double()
+    key, value = key_and_value.chunk(2, dim=-1)
+    expected = dense_attention(query, key, value, heads, matrix_of(connections))
+    found = NeighborAttention(heads)(query, key_and_value, connections, chunker())
+    torch.testing.assert_close(found, expected)
 
 
 def test_attention_in_chunks_equals_attention_at_once() -> None:
     connections = functional_tier(4)
-    attention = NeighborAttention(64, 2)
-    own = torch.randn(60, 40, 64)
+    attention = NeighborAttention(2)
+    given = torch.randn(60, 40, 64), torch.randn(60, 40, 128)
     few = chunker(1)
     assert few.blocks_at_once(2 * connections.blocks.keys.shape[1] * 40 * 64 * 4) < len(
         connections.blocks.keys
     )
-    torch.testing.assert_close(attention(own, connections, few), attention(own, connections, chunker()))
+    torch.testing.assert_close(
+        attention(*given, connections, few), attention(*given, connections, chunker())
+    )
 
 
 def test_attention_gradient() -> None:
@@ -91,9 +90,9 @@ def test_attention_gradient() -> None:
         dimensions=(3, 3, 3), adaptive_radius_ratio=0.4, functional_distance_ratio=1.0
     )
     connections = functional_tier(4, lattice)
-    attention = NeighborAttention(2, 1).double()
-    own = torch.randn(27, 1, 2, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: attention(x, connections, chunker()), (own,))
+    attention = NeighborAttention(1)
+    given = tuple(torch.randn(27, 1, size, dtype=torch.float64, requires_grad=True) for size in (2, 4))
+    assert torch.autograd.gradcheck(lambda q, kv: attention(q, kv, connections, chunker()), given)
 
 
 def test_a_cell_without_neighbors_receives_zero() -> None:
@@ -107,15 +106,16 @@ def test_a_cell_without_neighbors_receives_zero() -> None:
     connections = functional_tier(8, lattice)
     lonely = connections.counts == 0
     assert 0 < int(lonely.sum()) < 45
-    answer = NeighborAttention(4, 1)(torch.randn(45, 2, 4), connections, chunker())
+    answer = NeighborAttention(1)(torch.randn(45, 2, 4), torch.randn(45, 2, 8), connections, chunker())
     assert torch.equal(answer[lonely], torch.zeros_like(answer[lonely]))
     assert answer[~lonely].abs().min() > 0.0
 
 
 def test_an_empty_tier_gives_zero_context() -> None:
     connections = functional_tier(8, LatticeSettings(dimensions=(4, 4, 4)))
-    own = torch.randn(64, 2, 4)
-    assert torch.equal(NeighborAttention(4, 1)(own, connections, chunker()), torch.zeros_like(own))
+    query, key_and_value = torch.randn(64, 2, 4), torch.randn(64, 2, 8)
+    context = NeighborAttention(1)(query, key_and_value, connections, chunker())
+    assert torch.equal(context, torch.zeros_like(query))
 
 
 def experts() -> tuple[LocalExpert, FunctionalExpert, DistantExpert]:
@@ -152,16 +152,25 @@ def test_functional_expert_mixes_its_two_parts_by_the_sigmoid() -> None:
             torch.nn.init.normal_(layer.weight, std=0.3)
     own, connections = torch.randn(60, 2, 6, dtype=torch.float64), functional_tier(16)
     with torch.no_grad():
-        context = dense_attention(expert.attention, own, matrix_of(connections))
-        both = torch.cat([own, context], dim=-1)
-        first, _, last = expert.update
-        z = both @ first.weight.T + first.bias
-        discrete = (z / (1 + (-z).exp())) @ last.weight.T + last.bias
+        query, key, value, own_update, own_mix = (
+            own @ weight.T for weight in expert.from_own.weight.split((6, 6, 6, 5, 6))
+        )
+        context = dense_attention(query, key, value, 1, matrix_of(connections))
+        update, drive, mix = (
+            context @ weight.T + bias
+            for weight, bias in zip(
+                expert.from_context.weight.split((5, 5, 6)),
+                expert.from_context.bias.split((5, 5, 6)),
+                strict=True,
+            )
+        )
+        z = own_update + update
+        discrete = (z / (1 + (-z).exp())) @ expert.to_change.weight.T + expert.to_change.bias
         state, field = own, expert.field
         for _ in range(3):
-            z = field.from_state(state) + field.from_drive(context)
+            z = field.from_state(state) + drive
             state = state + (z / (1 + (-z).exp()) @ field.to_change.weight.T + field.to_change.bias) / 3
-        share = 1 / (1 + (-(both @ expert.mix.weight.T + expert.mix.bias)).exp())
+        share = 1 / (1 + (-(own_mix + mix)).exp())
         expected = share * discrete + (1 - share) * (state - own)
         torch.testing.assert_close(expert(own, connections, chunker()), expected)
 
@@ -193,19 +202,17 @@ def test_wrong_shapes_are_refused_while_tests_run() -> None:
 
 
 def test_attention_in_parts_is_the_same_with_the_same_gradient() -> None:
-    attention = NeighborAttention(64, heads=2)
+    attention = NeighborAttention(heads=2)
     tier = functional_tier(4)
     torch.manual_seed(0)
-    own = torch.randn(60, 40, 64)
-    direction = torch.randn_like(own)
+    projected = torch.randn(60, 40, 3 * 64)
+    direction = torch.randn(60, 40, 64)
     results = []
     for megabytes in (100, 1):
-        states = own.clone().requires_grad_(True)
-        attention.zero_grad()
-        answer = attention(states, tier, chunker(megabytes))
+        given = projected.clone().requires_grad_(True)
+        answer = attention(*given.split((64, 128), dim=-1), tier, chunker(megabytes))
         (answer * direction).sum().backward()
-        gradients = [states.grad, *(parameter.grad for parameter in attention.parameters())]
-        results.append([answer.detach(), *(gradient.clone() for gradient in gradients)])
+        results.append([answer.detach(), given.grad.clone()])
     assert len(tier.parts(100)) == 1
     assert len(tier.parts(2)) == 8
     for whole, parts in zip(*results, strict=True):

@@ -65,9 +65,10 @@ def test_blocks_hold_every_connection_once(lattice: LatticeSettings, block_cells
     for connections in index.tiers.values():
         blocks = connections.blocks
         found = torch.zeros(lattice.cell_count, lattice.cell_count, dtype=torch.float64)
-        for block, queries in enumerate(blocks.queries):
-            for row, query in enumerate(queries.tolist()):
-                if block * block_cells + row >= lattice.cell_count or not blocks.has_neighbors[query]:
+        for block in range(len(blocks.mask)):
+            for row in range(blocks.mask.shape[2]):
+                query = block * block_cells + row
+                if query >= lattice.cell_count or not blocks.has_neighbors[query]:
                     continue
                 for key in blocks.keys[block][blocks.mask[block, 0, row]].tolist():
                     found[query, key] += 1

@@ -142,12 +142,12 @@ def test_extraction_is_the_weighted_sum_over_cells_that_share_a_coordinate(extra
     _, _, extractor = untrained(make((4, 5, 3), "faces", extraction))
     with torch.no_grad():
         if extraction != "surface_mean":
-            extractor.weight.copy_(torch.randn(len(extractor.weight)))
+            extractor.weight.copy_(torch.randn(len(extractor.weight), 5))
         states = torch.randn(2, 60, 5)
         found = extractor(states)
     expected = torch.zeros(2, 4, 4, 5)
     for cell, coordinate, weight in zip(
-        extractor.cells.tolist(), extractor.coordinate.tolist(), extractor.weight.tolist(), strict=True
+        extractor.cells.tolist(), extractor.coordinate.tolist(), extractor.weight.detach(), strict=True
     ):
         expected[:, coordinate // 4, coordinate % 4] += weight * states[:, cell]
     torch.testing.assert_close(found, expected)
