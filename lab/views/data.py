@@ -169,7 +169,8 @@ def choose_teacher(service: TrainingService) -> dict[str, Any] | None:
     """Name of the teacher and how it reads; None, with the reason at its field, if it is not there."""
     st.subheader("Teacher")
     draft = service.draft
-    options = list(dict.fromkeys((*TEACHERS, draft.embedding.teacher)))
+    typed = st.session_state.get(_TEACHER) or draft.embedding.teacher
+    options = list(dict.fromkeys((*TEACHERS, draft.embedding.teacher, typed)))
     teacher: str = st.selectbox(
         "Teacher",
         options,
@@ -180,33 +181,44 @@ def choose_teacher(service: TrainingService) -> dict[str, Any] | None:
         bind="query-params",
     )
     width = _width(teacher)
-    if isinstance(width, str):
-        st.error(width)
-        st.button("Look again", key="data_teacher_again", on_click=_forget_width, args=(teacher,))
-    else:
-        st.caption(f"Gives embeddings of width {width:,}.")
     values, places = field_column(TEACHER_FIELDS, draft, key=_KEY)
     _, problems = checked(draft, values)
     show_problems(problems, places)
-    if isinstance(width, str) or problems:
+    if width is None or problems:
         return None
     return {"embedding.teacher": teacher, "embedding.teacher_width": width, **values}
 
 
-def _width(teacher: str) -> int | str:
-    """The width of a teacher's embeddings, or why there is no such teacher; looked up once in a session."""
+def _width(teacher: str) -> int | None:
+    """The width of a teacher's embeddings; None, with the reason or a way to find out said."""
     known: dict[str, int | str] = st.session_state.setdefault(_WIDTHS, {})
-    if teacher not in known:
-        try:
-            with st.spinner(f"Looking for the teacher {teacher} …"):
-                known[teacher] = find_width(teacher)
-        except TeacherError as error:
-            known[teacher] = str(error)
-    return known[teacher]
+    if teacher not in known and (teacher == MINILM or Path(teacher).expanduser().is_dir()):
+        _look_for(teacher)
+    width = known.get(teacher)
+    if isinstance(width, int):
+        st.caption(f"Gives embeddings of width {width:,}.")
+        return width
+    if width is not None:
+        st.error(width)
+    # Never by itself: opening a link to this page must not make the lab download anything.
+    st.button(
+        "Look again" if width else "Look for it on the hub",
+        key="data_teacher_look",
+        on_click=_look_for,
+        args=(teacher,),
+        help="Takes the teacher from the hub's cache on this machine, or else downloads it.",
+        width="stretch",
+    )
+    return None
 
 
-def _forget_width(teacher: str) -> None:
-    st.session_state[_WIDTHS].pop(teacher, None)
+def _look_for(teacher: str) -> None:
+    """Find out a teacher's width, or why there is no such teacher, and remember it for the session."""
+    try:
+        found: int | str = find_width(teacher)
+    except TeacherError as error:
+        found = str(error)
+    st.session_state[_WIDTHS][teacher] = found
 
 
 # Reading.

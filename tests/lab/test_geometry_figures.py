@@ -40,7 +40,8 @@ LATTICES = [
 @pytest.mark.parametrize("lattice", LATTICES, ids=str)
 def test_the_neighborhood_is_that_of_the_connection_index(lattice: LatticeSettings) -> None:
     index = ConnectionIndex(lattice, NeighborSettings(), block_cells=32)
-    cells = list(itertools.product(*(range(length) for length in lattice.dimensions)))
+    x, y, z = lattice.dimensions
+    cells = list(itertools.product(range(x), range(y), range(z)))
     for number in range(0, len(cells), 7):
         codes = neighborhood(lattice, cells[number])
         assert np.flatnonzero(codes == CHOSEN).tolist() == [number]
