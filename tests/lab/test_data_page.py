@@ -115,9 +115,7 @@ def test_a_teacher_that_is_not_there_is_said_at_its_field(
 ) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(core, "standard_library", lambda: standard_library() / "asyncio")
-    app = open_data()
-    app.session_state["data_teacher"] = str(tmp_path / "absent")
-    app.run()
+    app = open_data(data_teacher=str(tmp_path / "absent"))
     assert not app.error
     app.button(key="data_teacher_look").click().run()
     assert any("no teacher folder at" in error.value for error in app.error)
