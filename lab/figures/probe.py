@@ -9,7 +9,6 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from cellnet.decoder import Match
 from cellnet.inspection import Inspection
@@ -31,6 +30,8 @@ PART_COLORS: Final = {"lesion": "#CC79A7", "near": "#E69F00", "far": "#56B4E9"}
 VIEWS: Final[tuple[View, ...]] = ("whole", "cut open", "layers")
 DECADES: Final = 4
 _LAYER_GAP: Final = (0.0, 0.0, 1.2)
+_MOST_NUMBERS: Final = 120
+"""A map of more numbers than this shows colors alone."""
 _FAINT: Final = 0.35
 _GRAY: Final = "#7A7A7A"
 
@@ -283,94 +284,110 @@ def lines_figure(
     Args:
         shaded: from which step to which one something was done to the cube.
     """
-    figure = make_subplots(
-        cols=len(panels), subplot_titles=[panel.title for panel in panels], horizontal_spacing=0.11
-    )
+    traces: list[dict[str, Any]] = []
     named: set[str] = set()
-    for column, panel in enumerate(panels, start=1):
+    for place, panel in enumerate(panels):
         for curve in panel.curves:
-            figure.add_scatter(
-                x=curve.x,
-                y=curve.y,
-                name=curve.name,
-                mode="lines+markers" if curve.dots else "lines",
-                line={"color": curve.color, "width": curve.width, "dash": curve.dash},
-                opacity=curve.opacity,
-                legendgroup=curve.name,
-                showlegend=curve.name not in named,
-                row=1,
-                col=column,
+            traces.append(
+                {
+                    "type": "scatter",
+                    "x": curve.x,
+                    "y": curve.y,
+                    "name": curve.name,
+                    "mode": "lines+markers" if curve.dots else "lines",
+                    "line": {"color": curve.color, "width": curve.width, "dash": curve.dash},
+                    "opacity": curve.opacity,
+                    "legendgroup": curve.name,
+                    "showlegend": curve.name not in named,
+                    **_axes(place),
+                }
             )
             named.add(curve.name)
-        if shaded is not None:
-            figure.add_vrect(*shaded, fillcolor=_GRAY, opacity=0.16, line_width=0, row=1, col=column)
-    figure.update_xaxes(title_text=x_title, dtick=_tick(panels), zeroline=False)
-    return _finished(figure, height, legend=len(named) > 1)
+    layout = _grid(
+        [panel.title for panel in panels],
+        x={"title": {"text": x_title}, "dtick": _tick(panels), "zeroline": False},
+        gap=0.11,
+    )
+    if shaded is not None:
+        box = {"x0": shaded[0], "x1": shaded[1], "y0": 0, "y1": 1, "fillcolor": _GRAY, "opacity": 0.16}
+        layout["shapes"] = [
+            {
+                "type": "rect",
+                **box,
+                "line": {"width": 0},
+                "xref": _axes(place)["xaxis"],
+                "yref": f"{_axes(place)['yaxis']} domain",
+            }
+            for place in range(len(panels))
+        ]
+    return _figure(traces, layout, height, legend=len(named) > 1)
 
 
 def scatter_figure(teacher: FloatArray, answer: FloatArray, height: int = 330) -> go.Figure:
     """The student's value of every dimension over the teacher's; on the line they are equal."""
     end = float(max(np.abs(teacher).max(), np.abs(answer).max())) * 1.05
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[-end, end],
-        y=[-end, end],
-        mode="lines",
-        line={"color": _GRAY, "width": 1, "dash": "dot"},
-        hoverinfo="skip",
+    line = {
+        "type": "scatter",
+        "x": [-end, end],
+        "y": [-end, end],
+        "mode": "lines",
+        "line": {"color": _GRAY, "width": 1, "dash": "dot"},
+        "hoverinfo": "skip",
+    }
+    dots = {
+        "type": "scatter",
+        "x": teacher,
+        "y": answer,
+        "mode": "markers",
+        "marker": {"color": STUDENT_COLOR, "size": 4.5, "opacity": 0.55},
+        "customdata": np.arange(len(teacher)),
+        "hovertemplate": "dimension %{customdata}<br>teacher %{x:.4f}<br>student %{y:.4f}<extra></extra>",
+    }
+    same = {"range": [-end, end], "zeroline": False, "constrain": "domain"}
+    layout = _grid(
+        [""],
+        x={"title": {"text": "teacher"}, **same},
+        y={"title": {"text": "student"}, "scaleanchor": "x", **same},
     )
-    figure.add_scatter(
-        x=teacher,
-        y=answer,
-        mode="markers",
-        marker={"color": STUDENT_COLOR, "size": 4.5, "opacity": 0.55},
-        customdata=np.arange(len(teacher)),
-        hovertemplate="dimension %{customdata}<br>teacher %{x:.4f}<br>student %{y:.4f}<extra></extra>",
-    )
-    figure.update_xaxes(title_text="teacher", range=[-end, end], zeroline=False)
-    figure.update_yaxes(
-        title_text="student", range=[-end, end], zeroline=False, scaleanchor="x", constrain="domain"
-    )
-    return _finished(figure, height, legend=False)
+    return _figure([line, dots], layout, height)
 
 
 def strips_figure(teacher: FloatArray, answer: FloatArray, dark: bool, height: int = 150) -> go.Figure:
     """The two embeddings as strips, dimension by dimension, and their difference, in one color scale."""
     rows = np.stack([answer - teacher, answer, teacher])
-    figure = go.Figure(
-        go.Heatmap(
-            z=rows,
-            y=["difference", "student", "teacher"],
-            coloraxis="coloraxis",
-            ygap=3,
-            hovertemplate="%{y}, dimension %{x}: %{z:.4f}<extra></extra>",
-        )
+    strips = {
+        "type": "heatmap",
+        "z": rows,
+        "y": ["difference", "student", "teacher"],
+        "coloraxis": "coloraxis",
+        "ygap": 3,
+        "hovertemplate": "%{y}, dimension %{x}: %{z:.4f}<extra></extra>",
+    }
+    layout = _grid(
+        [""],
+        x={"title": {"text": "dimension"}, "showgrid": False, "zeroline": False},
+        y={"showgrid": False},
     )
-    figure.update_xaxes(title_text="dimension", showgrid=False, zeroline=False)
-    figure.update_yaxes(showgrid=False)
-    return _finished(_centered(figure, rows, dark), height, legend=False)
+    return _figure([strips], layout | _centered(rows, dark), height)
 
 
 def surfaces_figure(surfaces: Mapping[str, FloatArray], dark: bool, height: int = 250) -> go.Figure:
     """Surfaces (n, n) side by side, in one color scale."""
-    figure = make_subplots(cols=len(surfaces), subplot_titles=list(surfaces), horizontal_spacing=0.04)
-    for column, (name, surface) in enumerate(surfaces.items(), start=1):
-        figure.add_heatmap(
-            z=surface,
-            coloraxis="coloraxis",
-            xgap=1,
-            ygap=1,
-            hovertemplate=name + " (%{x}, %{y}): %{z:.3f}<extra></extra>",
-            row=1,
-            col=column,
-        )
-        figure.update_yaxes(
-            autorange="reversed", scaleanchor=f"x{column if column > 1 else ''}", row=1, col=column
-        )
+    traces = [
+        {
+            "type": "heatmap",
+            "z": surface,
+            "coloraxis": "coloraxis",
+            "xgap": 1,
+            "ygap": 1,
+            "hovertemplate": name + " (%{x}, %{y}): %{z:.3f}<extra></extra>",
+            **_axes(place),
+        }
+        for place, (name, surface) in enumerate(surfaces.items())
+    ]
     bare = {"showticklabels": False, "ticks": "", "showgrid": False, "zeroline": False}
-    figure.update_xaxes(**bare, constrain="domain")
-    figure.update_yaxes(**bare, constrain="domain")
-    return _finished(_centered(figure, np.stack(list(surfaces.values())), dark), height, legend=False)
+    layout = _grid(list(surfaces), x=bare, y=bare, gap=0.04, square=True)
+    return _figure(traces, layout | _centered(np.stack(list(surfaces.values())), dark), height)
 
 
 def depth_figure(
@@ -387,71 +404,78 @@ def depth_figure(
     bar: dict[str, Any] = {"title": {"text": "rms"}, "thickness": 12}
     if log:
         bar |= {"tickprefix": "10<sup>", "ticksuffix": "</sup>", "dtick": 1}
-    figure = go.Figure(
-        go.Heatmap(
-            z=colors,
-            x=np.arange(shown.first, shown.last + 1),
-            y=np.arange(len(grid)),
-            text=[[f"{value:.2g}" for value in row] for row in grid],
-            colorscale=_scale(shown.colormap),
-            xgap=1,
-            ygap=1,
-            texttemplate="%{text}" if grid.size <= 120 else None,
-            colorbar=bar,
-            hovertemplate="depth %{y}, step %{x}: %{text}<extra></extra>",
-        )
+    depth = {
+        "type": "heatmap",
+        "z": colors,
+        "x": np.arange(shown.first, shown.last + 1),
+        "y": np.arange(len(grid)),
+        "text": [[f"{value:.2g}" for value in row] for row in grid],
+        "colorscale": _scale(shown.colormap),
+        "xgap": 1,
+        "ygap": 1,
+        "texttemplate": "%{text}" if grid.size <= _MOST_NUMBERS else None,
+        "colorbar": bar,
+        "hovertemplate": "depth %{y}, step %{x}: %{text}<extra></extra>",
+    }
+    bare = {"showgrid": False, "zeroline": False}
+    layout = _grid(
+        [""],
+        x={"title": {"text": "lattice step"}, "dtick": max(1, len(shown.values) // 10), **bare},
+        y={
+            "title": {"text": "depth (cells)"},
+            "autorange": "reversed",
+            "dtick": max(1, len(grid) // 6),
+            **bare,
+        },
     )
-    figure.update_xaxes(title_text="lattice step", dtick=1, showgrid=False, zeroline=False)
-    figure.update_yaxes(
-        title_text="depth (cells)",
-        autorange="reversed",
-        dtick=1 if len(grid) <= 12 else None,
-        showgrid=False,
-        zeroline=False,
-    )
-    return _finished(figure, height, legend=False)
+    return _figure([depth], layout, height)
 
 
 def matrices_figure(matrices: Mapping[str, Wide], height: int = 300) -> go.Figure:
     """Cosines between all pairs of sentences (B, B), in one color scale; sentences count from 1."""
-    figure = make_subplots(cols=len(matrices), subplot_titles=list(matrices), horizontal_spacing=0.06)
-    for column, (name, matrix) in enumerate(matrices.items(), start=1):
-        names = [str(number) for number in range(1, len(matrix) + 1)]
-        figure.add_heatmap(
-            z=matrix,
-            x=names,
-            y=names,
-            coloraxis="coloraxis",
-            texttemplate="%{z:.2f}" if len(matrix) <= 8 else None,
-            xgap=1,
-            ygap=1,
-            hovertemplate=name + ", %{y} and %{x}: %{z:.3f}<extra></extra>",
-            row=1,
-            col=column,
-        )
-        figure.update_yaxes(
-            autorange="reversed", scaleanchor=f"x{column if column > 1 else ''}", row=1, col=column
-        )
-    figure.update_xaxes(showgrid=False, constrain="domain", type="category")
-    figure.update_yaxes(showgrid=False, constrain="domain", type="category")
+    names = [str(number + 1) for number in range(len(next(iter(matrices.values()))))]
+    traces = [
+        {
+            "type": "heatmap",
+            "z": matrix,
+            "x": names,
+            "y": names,
+            "coloraxis": "coloraxis",
+            "texttemplate": "%{z:.2f}" if matrix.size <= _MOST_NUMBERS else None,
+            "xgap": 1,
+            "ygap": 1,
+            "hovertemplate": name + ", %{y} and %{x}: %{z:.3f}<extra></extra>",
+            **_axes(place),
+        }
+        for place, (name, matrix) in enumerate(matrices.items())
+    ]
     low = min(0.0, *(float(matrix.min()) for matrix in matrices.values()))
-    figure.update_coloraxes(colorscale=_scale("viridis"), cmin=low, cmax=1.0, colorbar={"thickness": 12})
-    return _finished(figure, height, legend=False)
+    axis = {"showgrid": False, "type": "category"}
+    layout = _grid(list(matrices), x=axis, y=axis, gap=0.06, square=True)
+    layout["coloraxis"] = {
+        "colorscale": _scale("viridis"),
+        "cmin": low,
+        "cmax": 1.0,
+        "colorbar": {"thickness": 12},
+    }
+    return _figure(traces, layout, height)
 
 
 def states_figure(states: Mapping[str, FloatArray], height: int = 230) -> go.Figure:
     """The state vectors (C,) of one cell, channel by channel."""
-    figure = go.Figure()
-    for color, (name, state) in zip((TEACHER_COLOR, STUDENT_COLOR), states.items(), strict=False):
-        figure.add_scatter(
-            y=state,
-            name=name,
-            mode="lines+markers",
-            line={"color": color, "width": 1.6},
-            marker={"size": 5},
-        )
-    figure.update_xaxes(title_text="channel", zeroline=False)
-    return _finished(figure, height, legend=True)
+    traces = [
+        {
+            "type": "scatter",
+            "y": state,
+            "name": name,
+            "mode": "lines+markers",
+            "line": {"color": color, "width": 1.6},
+            "marker": {"size": 5},
+        }
+        for color, (name, state) in zip((TEACHER_COLOR, STUDENT_COLOR), states.items(), strict=False)
+    ]
+    layout = _grid([""], x={"title": {"text": "channel"}, "zeroline": False})
+    return _figure(traces, layout, height, legend=True)
 
 
 def costs_figure(costs: Mapping[str, float], colors: Mapping[str, str], height: int = 330) -> go.Figure:
@@ -462,23 +486,23 @@ def costs_figure(costs: Mapping[str, float], colors: Mapping[str, str], height: 
         colors: of the bars, by the last word of the name; gray for all others.
     """
     names = list(costs)[::-1]
-    figure = go.Figure(
-        go.Bar(
-            x=[costs[name] for name in names],
-            y=names,
-            orientation="h",
-            marker={"color": [colors.get(name.split()[-1], _GRAY) for name in names]},
-            text=[f"{costs[name]:+.3f}" for name in names],
-            textposition="outside",
-            cliponaxis=False,
-            hovertemplate="%{y}: %{x:.4f}<extra></extra>",
-        )
+    bars = {
+        "type": "bar",
+        "x": [costs[name] for name in names],
+        "y": names,
+        "orientation": "h",
+        "marker": {"color": [colors.get(name.split()[-1], _GRAY) for name in names]},
+        "text": [f"{costs[name]:+.3f}" for name in names],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "hovertemplate": "%{y}: %{x:.4f}<extra></extra>",
+    }
+    layout = _grid(
+        [""],
+        x={"title": {"text": "explained variance lost"}, "zeroline": True, "rangemode": "tozero"},
+        y={"ticksuffix": "  "},
     )
-    figure.update_xaxes(title_text="explained variance lost", zeroline=True, rangemode="tozero")
-    figure.update_yaxes(ticksuffix="  ")
-    finished = _finished(figure, height, legend=False)
-    finished.update_layout(margin={"r": 60})
-    return finished
+    return _figure([bars], layout, height, right=60)
 
 
 def _rms(states: FloatArray) -> FloatArray:
@@ -500,26 +524,93 @@ def _scale(name: str) -> list[tuple[float, str]]:
     ]
 
 
-def _centered(figure: go.Figure, values: FloatArray, dark: bool) -> go.Figure:
-    """A diverging color scale around zero: its middle is the page's own brightness."""
+def _centered(values: FloatArray, dark: bool) -> dict[str, Any]:
+    """A diverging color scale around zero; its middle is about as bright as the page."""
     end = float(np.abs(values).max()) or 1.0
-    figure.update_coloraxes(
-        colorscale=_scale("berlin") if dark else "RdBu_r", cmin=-end, cmax=end, colorbar={"thickness": 12}
-    )
-    return figure
+    scale = _scale("berlin") if dark else "RdBu_r"
+    return {"coloraxis": {"colorscale": scale, "cmin": -end, "cmax": end, "colorbar": {"thickness": 12}}}
 
 
-def _finished(figure: go.Figure, height: int, *, legend: bool) -> go.Figure:
-    titled = any(annotation.text for annotation in figure.layout.annotations)
-    figure.update_annotations(font_size=13)
-    figure.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 34 * legend + 26 * titled + 6, "b": 8},
-        showlegend=legend,
-        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0 + 46 / height, "yanchor": "bottom"},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-    )
-    figure.update_xaxes(automargin=True)
-    figure.update_yaxes(automargin=True)
-    return figure
+def _axes(place: int) -> dict[str, str]:
+    """Names of the axes of a panel, for a trace."""
+    number = "" if place == 0 else str(place + 1)
+    return {"xaxis": f"x{number}", "yaxis": f"y{number}"}
+
+
+def _grid(
+    titles: Sequence[str],
+    *,
+    x: Mapping[str, Any] | None = None,
+    y: Mapping[str, Any] | None = None,
+    gap: float = 0.0,
+    square: bool = False,
+) -> dict[str, Any]:
+    """Layout of panels side by side; plain, since building it step by step takes Plotly far longer.
+
+    Args:
+        titles: of the panels; empty for none.
+        x, y: what all axes have in common.
+        gap: between panels, as a share of the width.
+        square: whether both axes have one scale, and the second runs downward, as in a matrix.
+    """
+    width = (1.0 - gap * (len(titles) - 1)) / len(titles)
+    layout: dict[str, Any] = {"annotations": []}
+    for place, title in enumerate(titles):
+        axes, start = _axes(place), place * (width + gap)
+        matrix = {"scaleanchor": axes["xaxis"], "autorange": "reversed"} if square else {}
+        fit = {"constrain": "domain"} if square else {}
+        layout[axes["xaxis"].replace("x", "xaxis")] = {
+            "domain": [start, start + width],
+            "anchor": axes["yaxis"],
+            "automargin": True,
+            **fit,
+            **(x or {}),
+        }
+        layout[axes["yaxis"].replace("y", "yaxis")] = {
+            "anchor": axes["xaxis"],
+            "automargin": True,
+            **fit,
+            **matrix,
+            **(y or {}),
+        }
+        if title:
+            layout["annotations"].append(
+                {
+                    "text": title,
+                    "x": start + width / 2,
+                    "y": 1.0,
+                    "xref": "paper",
+                    "yref": "paper",
+                    "xanchor": "center",
+                    "yanchor": "bottom",
+                    "showarrow": False,
+                    "font": {"size": 13},
+                }
+            )
+    return layout
+
+
+def _figure(
+    traces: Sequence[dict[str, Any]],
+    layout: dict[str, Any],
+    height: int,
+    *,
+    legend: bool = False,
+    right: int = 8,
+) -> go.Figure:
+    titled = bool(layout["annotations"])
+    frame = {
+        "height": height,
+        "margin": {"l": 8, "r": right, "t": 34 * legend + 26 * titled + 6, "b": 8},
+        "showlegend": legend,
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1.0 + 46 / height,
+            "yanchor": "bottom",
+        },
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+    }
+    return go.Figure({"data": list(traces), "layout": layout | frame})

@@ -52,6 +52,7 @@ Shown = Literal["difference", "damaged", "intact"]
 _LESIONS: Final[tuple[Lesion, ...]] = ("box", "layer", "random")
 _SHOWN: Final[dict[Shown, str]] = {"difference": "Damage", "damaged": "Damaged", "intact": "Intact"}
 _SAMPLES: Final = (64, 256, 1024)
+_QUICK_SAMPLE: Final = 32
 _CHEAP_BYTES: Final = 4 * 10**6
 """A cube that keeps less than this per sentence is measured on held-out sentences without being asked."""
 _MOST_NOISE: Final = 3.0
@@ -74,6 +75,7 @@ def intervene(asked: Asked) -> None:
         intervention = choose_intervention(asked)
     with results:
         st.html(quote(asked.texts[row]))
+        held_out = st.empty()
         if intervention.is_none:
             st.info(
                 "Nothing is damaged yet. On the left, take out cells, silence an expert, cut a tier or add "
@@ -84,6 +86,9 @@ def intervene(asked: Asked) -> None:
     if not intervention.is_none and damaged is not None:
         _decoded(asked, damaged, row)
     _sweep(asked)
+    if not intervention.is_none:
+        # Last, since it takes longest: all else is there already.
+        held_out.html(facts_line(_held_out(asked, intervention)))
 
 
 # Controls.
@@ -266,7 +271,7 @@ def _effect(asked: Asked, damaged: Inspection, row: int) -> None:
         "at the end": f"{repair.total[row, -1]:.3f}",
         "healed": "-" if np.isnan(healed) else f"{healed:.0%}",
     }
-    st.html(facts_line(facts | _held_out(asked, damaged.intervention)))
+    st.html(facts_line(facts))
     what = damaged.intervention
     last = what.from_step if what.to_step is None else what.to_step
     st.plotly_chart(
@@ -345,7 +350,7 @@ def _held_out(asked: Asked, intervention: Intervention) -> dict[str, str]:
     """Explained variance over held-out sentences, before and after, where that is quick."""
     if inspection_bytes(asked.student.model, 1) > _CHEAP_BYTES or not asked.student.held_out:
         return {}
-    sample = _sample(asked.student, _SAMPLES[0])
+    sample = _sample(asked.student, _QUICK_SAMPLE)
     before, after = (
         _explained(asked.student.model, sample, (asked.key, len(sample)), what)
         for what in (Intervention(), intervention)

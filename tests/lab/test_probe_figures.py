@@ -186,7 +186,13 @@ def test_damage_panels_name_the_parts_that_there_are() -> None:
 def test_figures_of_lines_share_one_legend_entry_per_name_and_shade_the_damage() -> None:
     figure = lines_figure(step_panels(made_up(), 0), shaded=(0, 1))
     assert [trace.name for trace in figure.data if trace.showlegend] == ["the others", "this sentence"]
-    assert [(shape.x0, shape.x1) for shape in figure.layout.shapes] == [(0, 1), (0, 1)]
+    assert [(shape.x0, shape.x1, shape.xref) for shape in figure.layout.shapes] == [
+        (0, 1, "x"),
+        (0, 1, "x2"),
+    ]
+    first, second = figure.layout.xaxis.domain, figure.layout.xaxis2.domain
+    assert 0 == first[0] < first[1] < second[0] < second[1] == pytest.approx(1)
+    assert figure.layout.annotations[0].text == "cosine with the teacher"
 
 
 def test_maps_show_what_they_are_given_on_one_scale() -> None:
