@@ -1,4 +1,4 @@
-"""What the 3D view draws: the exposed faces of the visible cells, and one color for each face.
+"""What the 3D view draws: the exposed faces of the visible cells, or a surface through them, in colors.
 
 Everything here is a pure function of plain values. Cells are numbered as everywhere in cellnet, cell
 (x, y, z) being ``(x * Y + y) * Z + z``. Only faces that can be seen are drawn: a face between two visible
@@ -9,7 +9,7 @@ and not 303,918.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,43 @@ class Geometry:
     shown: int
     key: str
 
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What the browser needs to draw the faces, by name."""
+        return {"cells": self.cells, "sides": self.sides}
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Triangles to draw.
+
+    Attributes:
+        dimensions: cells along x, y, z.
+        points: (V, 3) float32, in cell edges; cell (0, 0, 0) fills [0, 1]^3.
+        normals: (V, 3) float32, of unit length.
+        triangles: (F, 3) uint32, indices of points.
+        cells: (F,) uint32, the cell nearest to each triangle.
+        shown: how many cells are inside.
+        key: digest of all of the above; equal keys mean equal geometry.
+    """
+
+    dimensions: Dimensions
+    points: npt.NDArray[np.float32]
+    normals: npt.NDArray[np.float32]
+    triangles: npt.NDArray[np.uint32]
+    cells: npt.NDArray[np.uint32]
+    shown: int
+    key: str
+    spacing: Spacing = (0.0, 0.0, 0.0)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What the browser needs to draw the triangles, by name."""
+        return {
+            "cells": self.cells,
+            "points": self.points,
+            "normals": self.normals,
+            "triangles": self.triangles,
+        }
+
 
 @dataclass(frozen=True)
 class Legend:
@@ -64,7 +101,7 @@ class Legend:
 class Scene:
     """One picture: ``colors`` is (F,) uint8 into ``table`` (n, 3), or (F, 3) uint8 RGB without a table."""
 
-    geometry: Geometry
+    geometry: Geometry | Mesh
     colors: ByteArray
     legend: Legend
     table: ByteArray | None = field(default=None)
@@ -148,7 +185,7 @@ def build_geometry(
         cells=all_cells,
         sides=all_sides,
         shown=int(visible.sum()),
-        key=_digest(dimensions, spacing, all_cells, all_sides),
+        key=digest((dimensions, spacing), all_cells, all_sides),
     )
 
 
@@ -277,10 +314,9 @@ def _finite(values: FloatArray, shape: tuple[int, ...], label: str) -> FloatArra
     return values
 
 
-def _digest(
-    dimensions: Dimensions, spacing: Spacing, cells: npt.NDArray[np.uint32], sides: ByteArray
-) -> str:
-    digest = hashlib.blake2b(repr((dimensions, spacing)).encode(), digest_size=8)
-    digest.update(cells.tobytes())
-    digest.update(sides.tobytes())
-    return digest.hexdigest()
+def digest(about: object, *arrays: npt.NDArray[Any]) -> str:
+    """Short digest of arrays and of what they are about."""
+    total = hashlib.blake2b(repr(about).encode(), digest_size=8)
+    for array in arrays:
+        total.update(array.tobytes())
+    return total.hexdigest()

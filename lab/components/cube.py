@@ -3,7 +3,6 @@
 import time
 from typing import Any, Final
 
-import numpy as np
 import streamlit as st
 
 from lab.assets import loader
@@ -25,6 +24,8 @@ def cube(
     label: str = "Cube of cells",
     selected: int | None = None,
     camera: str | None = None,
+    start: str | None = None,
+    reports_camera: bool = False,
     empty: str = EMPTY,
 ) -> int | None:
     """Show a scene and return the cell that was clicked last, or None.
@@ -39,21 +40,58 @@ def cube(
         label: what the picture shows, for the image's description.
         selected: cell to outline, such as one named in the page's address; a click moves the outline.
         camera: views of one camera name turn together and remember one position; the key if left out.
+        start: where the camera stands, as `reported_camera` gives it; each new one is obeyed once.
+        reports_camera: whether the page is run anew when the camera was turned and rests.
         empty: what to say, and what to do, when there is no scene.
     """
     state: dict[str, Any] = dict(st.session_state.get(key) or {})
+    message = cube_message(
+        scene,
+        seq=seq,
+        stream=stream,
+        height=height,
+        label=label,
+        selected=selected,
+        camera=camera or key,
+        start=start,
+        reports=reports_camera,
+        empty=empty,
+        held=str(state.get("geometry", "")),
+    )
+    result = _component(
+        key=key,
+        data=message,
+        on_picked_change=_nothing,
+        on_geometry_change=_nothing,
+        on_camera_change=_nothing,
+    )
+    picked = result.get("picked")
+    return None if picked is None or scene is None else int(picked)
+
+
+def reported_camera(key: str) -> str | None:
+    """Where the camera of a view that reports it stands: position, focal point and up, nine numbers."""
+    state = st.session_state.get(key)
+    return None if state is None else dict(state).get("camera")
+
+
+def cube_message(scene: Scene | None, *, seq: int, stream: str, held: str = "", **about: Any) -> bytes:
+    """What the browser is sent to draw a scene.
+
+    Args:
+        scene: what to draw.
+        seq, stream: see `cube`.
+        held: key of the geometry that the browser has already.
+        about: further entries of the header.
+    """
     header: dict[str, Any] = {
         "seq": seq,
         "stream": f"{SERVER}/{stream}",
         "sent": time.time() * 1000.0,
-        "height": height,
-        "label": label,
-        "selected": selected,
-        "camera": camera or key,
-        "empty": empty,
         "scene": None,
+        **about,
     }
-    arrays = {}
+    arrays: dict[str, Any] = {}
     if scene is not None:
         geometry, legend = scene.geometry, scene.legend
         header["scene"] = {
@@ -66,17 +104,9 @@ def cube(
         arrays["colors"] = scene.colors
         if scene.table is not None:
             arrays["table"] = scene.table
-        if state.get("geometry") != geometry.key:
-            arrays["cells"] = geometry.cells.astype(np.uint32, copy=False)
-            arrays["sides"] = geometry.sides
-    result = _component(
-        key=key,
-        data=pack(header, arrays),
-        on_picked_change=_nothing,
-        on_geometry_change=_nothing,
-    )
-    picked = result.get("picked")
-    return None if picked is None or scene is None else int(picked)
+        if held != geometry.key:
+            arrays |= geometry.arrays()
+    return pack(header, arrays)
 
 
 def _nothing() -> None:

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lab.colors import color_table
 from lab.scenes import quantize
 
 Floats = npt.NDArray[np.floating]
@@ -124,6 +125,9 @@ STYLE: Final = """
 .lab-bars i { position: absolute; left: 0; right: 1px; }
 .lab-key { display: flex; flex-wrap: wrap; gap: .1rem .9rem; font-size: .78rem; }
 .lab-key i { display: inline-block; width: .7em; height: .7em; border-radius: 2px; margin-right: .4em; }
+.lab-ramp { display: flex; gap: .6em; align-items: center; font-size: .8rem; }
+.lab-ramp i { flex: 1; max-width: 200px; height: 10px; border-radius: 2px; }
+.lab-ramp span:first-child { font-weight: 600; }
 .lab-caption { display: flex; gap: 1em; font-size: .85rem; white-space: nowrap; }
 .lab-caption q { font-style: italic; overflow: hidden; text-overflow: ellipsis; flex: 1; }
 .lab-caption span { font-variant-numeric: tabular-nums; opacity: .8; }
@@ -140,6 +144,16 @@ STYLE: Final = """
 def part(title: str, body: str, remark: str = "") -> str:
     """A titled part of a panel."""
     return f'<div class="lab-part">{escape(title)}<span>{escape(remark)}</span></div>{body}'
+
+
+def ramp(label: str, limits: tuple[float, float], colormap: str) -> str:
+    """A ramp with its ends."""
+    table = color_table(colormap)
+    stops = ", ".join("#" + bytes(table[place]).hex() for place in np.linspace(0, 255, 17).astype(int))
+    return (
+        f'<div class="lab-ramp"><span>{escape(label)}</span><span>{limits[0]:.4g}</span>'
+        f'<i style="background: linear-gradient(to right, {stops})"></i><span>{limits[1]:.4g}</span></div>'
+    )
 
 
 def caption(sentence: str, remark: str) -> str:

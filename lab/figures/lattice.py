@@ -13,19 +13,22 @@ import numpy.typing as npt
 
 from cellnet.lattice.geometry import TIERS, Tier, tier_offsets
 from cellnet.settings import Settings
-from lab.colors import EXPERT_COLORS
+from lab.colors import EXPERT_COLORS, color_table, hex_to_rgb
 from lab.scenes import (
     BoolArray,
     ClipBox,
     Dimensions,
+    Legend,
     Scene,
     Spacing,
     category_scene,
     cell_count,
+    quantize,
     rgb_scene,
     scalar_scene,
     visible_cells,
 )
+from lab.surfaces import isosurface
 from lab.training import CubeFrame
 
 Floats = npt.NDArray[np.float32]
@@ -44,13 +47,15 @@ COLORING_HELP: Final = (
     "changed. Agreement: mean cosine of a cell's states between held-out sentences; 1 means that the cell "
     "answers all of them alike. Expert: the one with the largest weight in the step."
 )
-Show = Literal["whole", "layers", "slices", "box", "threshold"]
+Show = Literal["whole", "layers", "slices", "box", "threshold", "surface", "volume"]
 SHOWS: Final[dict[Show, str]] = {
     "whole": "Whole",
     "layers": "Layers",
     "slices": "Slices",
     "box": "Clip box",
     "threshold": "Threshold",
+    "surface": "Surface",
+    "volume": "Volume",
 }
 _ENDS: Final = (1, 99)
 """Percentiles at the ends of a ramp, so that a single cell does not take all the contrast."""
@@ -90,6 +95,7 @@ class Cut:
         planes: cells of the slices across x, y and z; None for no slice.
         box: first and last cell along each axis.
         share: part of the ramp to show, from 0 to 1.
+        level: where on the ramp a surface runs, from 0 to 1.
         only: cells to show at most; None for all.
     """
 
@@ -99,6 +105,7 @@ class Cut:
     planes: tuple[int | None, int | None, int | None] = (None, None, None)
     box: ClipBox | None = None
     share: tuple[float, float] = (0.0, 1.0)
+    level: float = 0.7
     only: tuple[int, ...] | None = None
 
 
@@ -281,7 +288,9 @@ def shown_cells(cells: CellField, cut: Cut) -> BoolArray:
 
 
 def lattice_scene(cells: CellField, cut: Cut) -> Scene:
-    """Colored cells, cut open."""
+    """Colored cells, cut open; or a surface of equal values, colored by the cells at it."""
+    if cut.show == "surface":
+        return _surface_scene(cells, cut.level)
     visible = shown_cells(cells, cut)
     explode: Spacing | float = 0.0
     if cut.show == "layers":
@@ -307,6 +316,25 @@ def lattice_scene(cells: CellField, cut: Cut) -> Scene:
         limits=cells.limits,
         visible=visible,
         explode=explode,
+    )
+
+
+def _surface_scene(cells: CellField, share: float) -> Scene:
+    low, high = cells.limits
+    level = low + share * (high - low)
+    mesh = isosurface(cells.dimensions, cells.values, level)
+    if cells.rgb is not None:
+        colors = np.rint(cells.rgb[mesh.cells] * 255).astype(np.uint8)
+        return Scene(mesh, colors, Legend("rgb", cells.label))
+    if cells.codes is not None:
+        table = np.array([hex_to_rgb(color) for color in EXPERT_COLORS.values()], dtype=np.uint8)
+        legend = Legend("categories", cells.label, names=tuple(EXPERT_COLORS))
+        return Scene(mesh, cells.codes[mesh.cells].astype(np.uint8), legend, table)
+    return Scene(
+        mesh,
+        quantize(cells.values[mesh.cells], low, high),
+        Legend("ramp", cells.label, low=low, high=high),
+        color_table(cells.colormap),
     )
 
 

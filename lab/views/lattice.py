@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
+from uuid import uuid4
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from cellnet.settings import Settings
 from lab.components import cube
+from lab.components.cube import reported_camera
+from lab.export import scene_html
 from lab.figures import inline
 from lab.figures.cell import cell_facts, cell_panel, history_panel, neighbor_list, neighbor_table
 from lab.figures.lattice import (
@@ -32,8 +37,10 @@ from lab.figures.lattice import (
 )
 from lab.jobs import JOBS
 from lab.pictures import Pictures, Source, cell_history
-from lab.scenes import Dimensions
+from lab.render import Viewpoint, scene_png, volume_png
+from lab.scenes import Dimensions, Scene
 from lab.training import CubeFrame
+from lab.views.address import arrived, publish
 from lab.views.scrub import (
     choose_box,
     choose_lattice_step,
@@ -49,6 +56,8 @@ from lab.views.source import CELL, RUN, TEXT, choose_run, choose_step, choose_te
 _HEIGHT: Final = 560
 _PAIR_HEIGHT: Final = 440
 _EMPTY_HEIGHT: Final = 220
+_PRINT: Final = (2400, 2000)
+KEYS: Final = ("lattice", "lattice_b")
 _PACE: Final = "lattice_pace"
 _BASIS: Final = "lattice_components"
 _MOST_HISTORY: Final = 32
@@ -112,8 +121,9 @@ def choose_look(settings: Settings) -> Look:
         default="whole",
         required=True,
         key="lattice_show",
-        help="The whole cube, its layers apart, slices on three planes, a box, or only the cells whose "
-        "color lies in a part of the ramp.",
+        help="The whole cube, its layers apart, slices on three planes, a box, only the cells whose color "
+        "lies in a part of the ramp, the surface on which the color is the same, or a fog that is the "
+        "denser the higher the value (a picture that the server draws).",
         bind="query-params",
     )
     channel = 0
@@ -173,8 +183,49 @@ def _choose_cut(kind: Show, dimensions: Dimensions) -> Cut:
                 bind="query-params",
             )
             return Cut("threshold", share=(low / 100, high / 100))
+        case "surface":
+            level = st.slider(
+                "Level on the ramp (%)",
+                1,
+                99,
+                70,
+                key="lattice_level",
+                help="The surface encloses the cells above this level. Where cells are colored by "
+                "components or experts, their activity decides.",
+                bind="query-params",
+            )
+            return Cut("surface", level=level / 100)
+        case "volume":
+            return Cut("volume")
         case _:
             return Cut()
+
+
+def _choose_fog() -> tuple[float, float, float]:
+    """Azimuth and elevation of the eye, in degrees, and how opaque the upper end of the ramp is."""
+    around, up, dense = st.columns(3)
+    azimuth = around.slider(
+        "Turn (degrees)", -180, 180, -56, key="lattice_azimuth", help="Around z.", bind="query-params"
+    )
+    elevation = up.slider(
+        "Tilt (degrees)",
+        -89,
+        89,
+        26,
+        key="lattice_elevation",
+        help="Up from the floor.",
+        bind="query-params",
+    )
+    density = dense.slider(
+        "Density (%)",
+        5,
+        100,
+        60,
+        key="lattice_density",
+        help="How opaque the upper end of the ramp is.",
+        bind="query-params",
+    )
+    return azimuth, elevation, density / 100
 
 
 def _choose_planes(dimensions: Dimensions) -> tuple[int | None, int | None, int | None]:
@@ -256,7 +307,7 @@ def _choose_lattice_steps(
 
 
 def _draw(
-    place: st.delta_generator.DeltaGenerator,
+    place: DeltaGenerator,
     pictures: Pictures,
     views: list[Source],
     frames: list[CubeFrame],
@@ -282,27 +333,157 @@ def _draw(
         versions.append(version)
     if len(fields) == 2:
         fields = common_limits(fields)
+    if look.cut.show == "volume":
+        return pending | _volumes(place, views, frames, steps, fields, look)
     cut = replace(look.cut, only=_only(pictures.settings(views[0].run)))
-    columns = place.columns(len(fields), gap="small")
-    for side, (column, view, frame, at, cells, version) in enumerate(
-        zip(columns, views, frames, steps, fields, versions, strict=True)
-    ):
-        key = "lattice" if side == 0 else "lattice_b"
+    scenes = [lattice_scene(cells, cut) for cells in fields]
+    start = arrived("camera")
+    for side, column in enumerate(place.columns(len(fields), gap="small")):
+        key, frame, at = KEYS[side], frames[side], steps[side]
         with column:
             picked = cube(
-                lattice_scene(cells, cut),
+                scenes[side],
                 key=key,
                 seq=frame.number,
-                stream=f"{view}/{frame.step if view.step is not None else ''}/{at}/{look}/{cut.only}/"
-                f"{cells.limits}/{version}/{st.session_state.get(CELL)}",
+                stream=f"{_what(views[side], frame, at, look)}/{cut.only}/{fields[side].limits}/"
+                f"{versions[side]}/{st.session_state.get(CELL)}",
                 height=_HEIGHT if len(fields) == 1 else _PAIR_HEIGHT,
                 label=f"Cube after {at} lattice steps, training step {frame.step}",
                 selected=st.session_state.get(CELL),
                 camera="lattice",
+                start=start if side == 0 else None,
+                reports_camera=side == 0,
             )
-            st.html(inline.caption(frame.text, f"step {frame.step:,}, cosine {frame.cosine:.3f}"))
+            st.html(_caption(frame))
         take_cell_from_click(key, picked)
+    if (camera := reported_camera(KEYS[0])) is not None:
+        publish("camera", camera)
+    with place:
+        pending |= _export(scenes[0], frames[0], steps[0], look, cut)
     return pending
+
+
+def _what(view: Source, frame: CubeFrame, at: int, look: Look) -> str:
+    """Names what a picture shows; it stays while only the training goes on."""
+    return f"{view}/{'' if view.follows else frame.step}/{at}/{look}"
+
+
+def _caption(frame: CubeFrame) -> str:
+    return inline.caption(frame.text, f"step {frame.step:,}, cosine {frame.cosine:.3f}")
+
+
+def _volumes(
+    place: DeltaGenerator,
+    views: list[Source],
+    frames: list[CubeFrame],
+    steps: list[int],
+    fields: list[CellField],
+    look: Look,
+) -> bool:
+    """Pictures that the server draws; the last one stays until the next is there."""
+    pending = False
+    with place:
+        azimuth, elevation, density = _choose_fog()
+    background = "#0e141a" if st.context.theme.type == "dark" else "#ffffff"
+    height = _HEIGHT if len(fields) == 1 else _PAIR_HEIGHT
+    size = (1000 if len(fields) == 1 else 640, height * 5 // 4)
+    for side, column in enumerate(place.columns(len(fields), gap="small")):
+        cells, frame = fields[side], frames[side]
+        view = Viewpoint.around(cells.dimensions, azimuth, elevation)
+        work = partial(volume_png, cells, view, size=size, background=background, opacity=density)
+        version = (
+            _what(views[side], frame, steps[side], look),
+            frame.number,
+            view,
+            size,
+            background,
+            density,
+        )
+        answer = JOBS.newest(("volume", _session(), side), version, work)
+        pending |= answer.pending or answer.version != version
+        with column:
+            if answer.error:
+                st.error(answer.error)
+            elif answer.value is None:
+                st.caption("The server draws the picture ...")
+            else:
+                st.image(answer.value, caption=None, width="stretch")
+                st.html(inline.ramp(cells.label, cells.limits, cells.colormap))
+            st.html(_caption(frame))
+    return pending
+
+
+def _session() -> str:
+    """Tells the tabs apart."""
+    return str(st.session_state.setdefault("lattice_tab", uuid4().hex))
+
+
+def _export(scene: Scene, frame: CubeFrame, at: int, look: Look, cut: Cut) -> bool:
+    """The cube as PNG and as HTML; returns whether a file is being made."""
+    camera = reported_camera(KEYS[0])
+    extent = np.asarray(frame.dimensions) + np.asarray(scene.geometry.spacing) * (
+        np.asarray(frame.dimensions) - 1
+    )
+    view = Viewpoint.parse(camera) if camera else Viewpoint.around(extent.tolist())
+    with st.popover("Take away", help="The cube as it is shown now, as a file."):
+        png = _file(
+            "Draw a picture for print (PNG)",
+            "Drawn by PyVista on the server from where you look, 2400 by 2000 pixels, on a transparent "
+            "ground. The button in the view itself saves what is on the screen.",
+            partial(scene_png, scene, view, size=_PRINT, background=None),
+            f"cube-step-{frame.step}-{at}.png",
+        )
+        html = _file(
+            "Write an interactive HTML",
+            "All lattice steps of this view in one file that can be turned and played in any browser, "
+            "without a server and without the internet.",
+            partial(_html, frame, look, cut, camera),
+            f"cube-step-{frame.step}.html",
+        )
+    return png or html
+
+
+def _file(label: str, words: str, work: Callable[[], bytes], name: str) -> bool:
+    """A button that makes a file of this moment, and then the file; returns whether it is being made."""
+    slot = f"lattice_file.{label}"
+    if st.button(label, key=f"{slot}.button", help=words, width="stretch"):
+        st.session_state[slot] = (uuid4().hex, name, work)
+    if slot not in st.session_state:
+        return False
+    version, name, work = st.session_state[slot]
+    answer = JOBS.newest(("file", _session(), label), version, work)
+    if answer.error:
+        st.error(answer.error)
+    elif answer.value is None or answer.version != version:
+        st.caption("Writing ...")
+        return True
+    else:
+        st.download_button(
+            f"{name} ({len(answer.value) / 1e6:.1f} MB)",
+            answer.value,
+            name,
+            key=f"{slot}.download",
+            type="primary",
+            on_click="ignore",
+            width="stretch",
+        )
+    return False
+
+
+def _html(frame: CubeFrame, look: Look, cut: Cut, camera: str | None) -> bytes:
+    components = fit_components(frame.states) if look.coloring == "components" else None
+    scenes = {
+        f"lattice step {at}": lattice_scene(
+            cell_field(frame, look.coloring, at, channel=look.channel, components=components), cut
+        )
+        for at in range(first_step(look.coloring), len(frame.gate) + 1)
+    }
+    return scene_html(
+        scenes,
+        title=f"Cube at training step {frame.step:,}",
+        caption=f"Carrying: {frame.text} Cosine of what goes in and what comes out: {frame.cosine:.3f}.",
+        start=camera,
+    ).encode()
 
 
 def _field(

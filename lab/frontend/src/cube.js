@@ -1,7 +1,7 @@
 // The cube of cells: draws the frames that lab/components/cube.py sends, and tells it what was clicked.
 
 import { CameraMemory } from "./cube/camera.js";
-import { Faces } from "./cube/geometry.js";
+import { shapeOf } from "./cube/geometry.js";
 import { Overlay, describeCell, savePicture, withUnit } from "./cube/overlay.js";
 import { Stage } from "./cube/stage.js";
 import style from "./cube/style.css";
@@ -14,6 +14,7 @@ const NO_WEBGL =
 const LOST = "The browser took the graphics context away. Close other 3D pages and reload this one.";
 const WAITING = "Waiting for the shape of the cube \u2026";
 const CLICK_SLACK = 4;
+const CAMERA_RESTS = 500;
 const KEYS = {
   ArrowLeft: (stage) => stage.turn(10, 0),
   ArrowRight: (stage) => stage.turn(-10, 0),
@@ -34,6 +35,8 @@ class CubeView {
   #selected = null;
   #asked = null;
   #settling = 0;
+  #reporting = 0;
+  #started = null;
 
   constructor(parent) {
     this.host = element("div", { class: "cellnet-cube", role: "application", tabindex: "0" });
@@ -55,16 +58,15 @@ class CubeView {
     const { header, arrays } = unpack(bytes);
     this.host.style.height = `${header.height}px`;
     this.cameras.name = header.camera;
+    this.reportsCamera = header.reports;
     const themed = this.#takeTheme();
     if (!this.#gate.isNews(header)) {
       if (themed && this.scene) this.stage.draw();
       return;
     }
     const dropped = this.#latest.frame;
-    if (!arrays.cells && dropped?.arrays.cells && dropped.header.scene.geometry === header.scene?.geometry) {
-      Object.assign(arrays, { cells: dropped.arrays.cells, sides: dropped.arrays.sides });
-    }
-    this.#latest.offer({ header, arrays });
+    const same = dropped?.header.scene?.geometry === header.scene?.geometry;
+    this.#latest.offer({ header, arrays: same ? { ...dropped?.arrays, ...arrays } : arrays });
   }
 
   #draw({ header, arrays }) {
@@ -72,6 +74,7 @@ class CubeView {
     else if (!this.#ready() || !this.#takeFaces(header.scene, arrays)) return;
     else {
       this.#takeScene(header, arrays);
+      this.#startAt(header.start);
       this.stage.draw();
       this.#settle();
     }
@@ -87,6 +90,7 @@ class CubeView {
 
   destroy() {
     cancelAnimationFrame(this.#settling);
+    clearTimeout(this.#reporting);
     this.#latest.cancel();
     this.sizes.disconnect();
     this.cameras.close();
@@ -113,19 +117,20 @@ class CubeView {
   }
 
   /** Uses the faces that came along or were kept; asks for them if they are neither. */
-  #takeFaces(scene, { cells, sides }) {
+  #takeFaces(scene, arrays) {
     const kept = this.faces?.key === scene.geometry;
-    if (!kept && !cells) {
+    if (!kept && !arrays.cells) {
       this.#reportGeometry("");
       if (!this.scene) this.overlay.say(WAITING);
       return false;
     }
     if (!kept) {
-      const resized = String(this.faces?.dimensions) !== String(scene.dimensions);
-      this.faces = new Faces(scene, cells, sides);
+      const before = this.faces;
+      this.faces = shapeOf(scene, arrays);
       this.stage.setFaces(this.faces);
       this.stage.resize();
-      if (resized) this.#placeCamera(scene.dimensions);
+      if (String(before?.dimensions) !== String(scene.dimensions)) this.#placeCamera();
+      else if (String(before.size) !== String(this.faces.size)) this.stage.follow(before.size);
     }
     this.#reportGeometry(scene.geometry);
     return true;
@@ -160,10 +165,21 @@ class CubeView {
     this.setState("geometry", key);
   }
 
-  #placeCamera(dimensions) {
-    const remembered = this.cameras.recall(dimensions);
-    if (remembered) this.stage.setState(remembered);
-    else this.stage.home();
+  #placeCamera() {
+    const remembered = this.cameras.recall(this.faces.dimensions);
+    if (remembered) {
+      this.stage.setState(remembered);
+      if (String(remembered.size) !== String(this.faces.size)) this.stage.follow(remembered.size);
+    } else this.stage.home();
+  }
+
+  /** Stands where a link says, once. */
+  #startAt(start) {
+    if (!start || start === this.#started) return;
+    this.#started = start;
+    const numbers = start.split(",").map(Number);
+    const [position, focalPoint, viewUp] = [0, 3, 6].map((from) => numbers.slice(from, from + 3));
+    this.stage.setState({ position, focalPoint, viewUp });
   }
 
   #cameraMoved() {
@@ -181,6 +197,17 @@ class CubeView {
     if (text === this.host.dataset.camera) return;
     this.host.dataset.camera = text;
     if (!followed) this.cameras.remember(state);
+    if (this.reportsCamera) this.#reportCamera(state);
+  }
+
+  /** Tells Python where the camera stands, once it rests. */
+  #reportCamera({ position, focalPoint, viewUp }) {
+    clearTimeout(this.#reporting);
+    const text = [...position, ...focalPoint, ...viewUp].map((value) => Number(value.toFixed(2))).join(",");
+    this.#reporting = setTimeout(() => {
+      this.#started = text;
+      this.setState("camera", text);
+    }, CAMERA_RESTS);
   }
 
   #follow(state) {

@@ -21,7 +21,7 @@ export class CameraMemory {
   /** The remembered state, if it was of a cube with these dimensions. */
   recall(dimensions) {
     const state = JSON.parse(sessionStorage.getItem(this.#slot) ?? "null");
-    return state && String(state.dimensions) === String(dimensions) ? state : null;
+    return state?.size && String(state.dimensions) === String(dimensions) ? state : null;
   }
 
   remember(state) {

@@ -14,6 +14,8 @@ import vtkInteractor from "@kitware/vtk.js/Rendering/Core/RenderWindowInteractor
 import vtkTexture from "@kitware/vtk.js/Rendering/Core/Texture.js";
 import vtkOpenGLRenderWindow from "@kitware/vtk.js/Rendering/OpenGL/RenderWindow.js";
 
+import { cross, dot } from "./geometry.js";
+
 const TEXTURE_WIDTH = 1024;
 const PLAIN = 255;
 const HOVERED = 170;
@@ -99,6 +101,7 @@ export class Stage {
     image.getPointData().setScalars(vtkDataArray.newInstance({ values: this.texels, numberOfComponents: 4 }));
     this.texture.setInputData(image);
     this.#frameAround(faces.size);
+    this.actor.getProperty().setBackfaceCulling(faces.closed);
     this.actor.setVisibility(faces.cells.length > 0);
   }
 
@@ -160,10 +163,19 @@ export class Stage {
     this.setState({ position, focalPoint, viewUp: up });
   }
 
+  /** Moves the camera along with the cube's middle, when layers are pulled apart. */
+  follow(before) {
+    const shift = this.faces.size.map((length, axis) => (length - before[axis]) / 2);
+    const { position, focalPoint, viewUp } = this.getState();
+    const moved = (point) => point.map((value, axis) => value + shift[axis]);
+    this.setState({ position: moved(position), focalPoint: moved(focalPoint), viewUp });
+  }
+
   getState() {
     const rounded = (values) => values.map((value) => Number(value.toFixed(4)));
     return {
       dimensions: this.faces.dimensions,
+      size: this.faces.size,
       position: rounded(this.camera.getPosition()),
       focalPoint: rounded(this.camera.getFocalPoint()),
       viewUp: rounded(this.camera.getViewUp()),
@@ -274,10 +286,6 @@ export class Stage {
     this.frame.modified();
   }
 }
-
-const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-
-const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
 
 const normalize = (vector) => {
   const length = Math.hypot(...vector);
