@@ -73,12 +73,12 @@ def _charts(asked: Asked, first: int, second: int) -> None:
         st.markdown("**How alike**, step by step")
         states = state_cosines(found.states[[first, second]], asked.reference)
         panels = pair_panels(found, states, first, second)
-        st.plotly_chart(lines_figure(panels, height=270), config=CHART, key="probe_pair")
+        st.plotly_chart(lines_figure(panels, height=240), config=CHART, key="probe_pair")
     with narrow:
         st.markdown("**Surface**, the codes of the two")
         one, other = found.surface_in[first], found.surface_in[second]
         surfaces = {"first": one, "second": other, "second - first": other - one}
-        st.plotly_chart(surfaces_figure(surfaces, asked.dark, height=270), config=CHART, key="probe_codes")
+        st.plotly_chart(surfaces_figure(surfaces, asked.dark, height=215), config=CHART, key="probe_codes")
 
 
 @st.fragment

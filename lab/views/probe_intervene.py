@@ -73,22 +73,33 @@ def intervene(asked: Asked) -> None:
     with controls:
         row = choose_number("Sentence", len(asked.texts), 1, "probe_damaged")
         intervention = choose_intervention(asked)
+    # Every part has its place, whether there is damage or not: what is outdated then never stands twice.
     with results:
         st.html(quote(asked.texts[row]))
-        held_out = st.empty()
-        if intervention.is_none:
-            st.info(
-                "Nothing is damaged yet. On the left, take out cells, silence an expert, cut a tier or add "
-                "noise; here you then see what it does to this sentence and whether later steps repair it."
-            )
-        elif (damaged := look(asked.shelf, asked.student, asked.texts, intervention)) is not None:
+        facts, held_out, effect = st.empty(), st.empty(), st.container()
+    decoded = st.container()
+    with effect:
+        damaged = _damaged(asked, intervention)
+        if damaged is not None:
+            facts.html(facts_line(_facts(asked, damaged, row)))
             _effect(asked, damaged, row)
-    if not intervention.is_none and damaged is not None:
-        _decoded(asked, damaged, row)
+    with decoded:
+        if damaged is not None:
+            _decoded(asked, damaged, row)
     _sweep(asked)
-    if not intervention.is_none:
+    if damaged is not None:
         # Last, since it takes longest: all else is there already.
         held_out.html(facts_line(_held_out(asked, intervention)))
+
+
+def _damaged(asked: Asked, intervention: Intervention) -> Inspection | None:
+    if intervention.is_none:
+        st.info(
+            "Nothing is damaged yet. On the left, take out cells, silence an expert, cut a tier or add "
+            "noise; here you then see what it does to this sentence and whether later steps repair it."
+        )
+        return None
+    return look(asked.shelf, asked.student, asked.texts, intervention)
 
 
 # Controls.
@@ -256,22 +267,24 @@ def _reset() -> None:
 # Effect.
 
 
-def _effect(asked: Asked, damaged: Inspection, row: int) -> None:
-    intact = asked.inspection
-    repair = measure_repair(intact, damaged)
+def _facts(asked: Asked, damaged: Inspection, row: int) -> dict[str, str]:
+    intact, repair = asked.inspection, measure_repair(asked.inspection, damaged)
     shares = [
         float(explained_share(found.teacher[row], found.readouts[row, -1], asked.mean))
         for found in (intact, damaged)
     ]
     healed = repair.healed[row]
-    facts = {
+    return {
         "cosine": f"{intact.cosine[row, -1]:.4f} → {damaged.cosine[row, -1]:.4f}",
         "explained share": f"{shares[0]:.1%} → {shares[1]:.1%}",
         "greatest distance": f"{repair.total[row].max():.3f}",
         "at the end": f"{repair.total[row, -1]:.3f}",
         "healed": "-" if np.isnan(healed) else f"{healed:.0%}",
     }
-    st.html(facts_line(facts))
+
+
+def _effect(asked: Asked, damaged: Inspection, row: int) -> None:
+    intact, repair = asked.inspection, measure_repair(asked.inspection, damaged)
     what = damaged.intervention
     last = what.from_step if what.to_step is None else what.to_step
     st.plotly_chart(

@@ -29,7 +29,7 @@ def test_a_cube_is_probed_while_it_trains(serve: Serve, open_page: OpenPage) -> 
     expect(page.get_by_text("to the student's reconstruction")).to_be_visible(timeout=PATIENCE)
 
     choose(page, "Compare")
-    expect(page.get_by_text("Where they differ")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Where they differ", exact=True)).to_be_visible(timeout=PATIENCE)
     expect(page.locator(f"{CUBE} canvas")).to_have_count(3, timeout=PATIENCE)
 
     choose(page, "Intervene")
