@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from cellnet.dynamics import Lattice3D
 from cellnet.embedding import make_codec
 from cellnet.lattice.distances import distance_table
-from cellnet.lattice.geometry import TIERS
 from cellnet.settings import EmbeddingSettings, LatticeSettings, Settings
 from cellnet.surface import place
 from cellnet.surface.placement import surface_size
@@ -25,24 +25,24 @@ BYTES_PER_PARAMETER: Final = 4 * FLOAT_BYTES
 _INDEX_BYTES: Final = 4
 _KEY_BYTES: Final = 8
 _PADDING: Final = 8
-_EVALUATIONS: Final = {"euler": 1, "midpoint": 2, "rk4": 4, "dopri5": 12}
-"""Evaluations of the right-hand side in one step of the integrator; dopri5 as about two steps in all."""
-_STATES_KEPT: Final = 15
-"""Sizes of the states that a lattice step keeps, whatever the widths of its layers: inputs of every layer
-twice as wide where they are two, the proposals, and what mixes them."""
-_STATES_BESIDE: Final = 12
+_SMALL: Final = LatticeSettings(
+    dimensions=(4, 4, 4), adaptive_radius_ratio=0.5, local_distance_ratio=0.6, functional_distance_ratio=0.6
+)
+"""A cube without a functional tier, in which the work for each cell is counted."""
+_SMALL_BATCH: Final = 4
+_STATES_BESIDE: Final = 7
 """Sizes of the states that the losses and the way in and out keep."""
 _BACKWARD: Final = 3.0
 """A training step is the forward pass and a backward pass of about twice its work."""
 
-# Fitted to seventeen settings, from 4^3 to 20^3 cells, on one core of a 2020s server: it is within 12 %
-# for all of them but one with half as many channels (23 %). Only their proportions matter, since a measured
-# step sets the scale.
-_SECONDS_PER_LATTICE_STEP: Final = 5e-3
-_SECONDS_PER_DENSE_FLOP: Final = 6.7e-11
-_SECONDS_PER_ATTENTION_FLOP: Final = 7.1e-11
-_SECONDS_PER_NEIGHBOR_BYTE: Final = 1.4e-11
-_SECONDS_PER_PARAMETER: Final = 2.6e-8
+# Fitted to seventeen settings, from 4^3 to 20^3 cells, on one core of a server: it is within 17 % for all of
+# them but one with half as many channels (22 %). Only their proportions matter: a measured step sets
+# the scale.
+_SECONDS_PER_LATTICE_STEP: Final = 4.4e-3
+_SECONDS_PER_DENSE_FLOP: Final = 6.2e-11
+_SECONDS_PER_ATTENTION_FLOP: Final = 6.9e-11
+_SECONDS_PER_NEIGHBOR_BYTE: Final = 2.9e-11
+_SECONDS_PER_PARAMETER: Final = 2.3e-8
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,7 @@ def step_cost(settings: Settings) -> StepCost:
     recomputed = settings.memory.activation_checkpointing
     passes = (_BACKWARD + recomputed) * rounds
     states = cells * batch
+    state = _state_cost(_without_geometry(settings))
     parameters = parameter_count(settings)
     codec = codec_parameters(settings.embedding, _surface(settings), size)
     blocks = -(-cells // _block_cells(settings))
@@ -114,7 +115,7 @@ def step_cost(settings: Settings) -> StepCost:
         parameters=parameters,
         connections=connections,
         attention_width=width,
-        dense_flops=2.0 * passes * (states * steps * _cell_weights(settings) + batch * codec),
+        dense_flops=passes * (states * steps * state.flops + 2.0 * batch * codec),
         attention_flops=4.0 * passes * steps * states * width * size,
         neighbor_bytes=float((2 + recomputed) * rounds * steps) * connections * batch * size * FLOAT_BYTES,
         lattice_steps=passes / _BACKWARD * steps,
@@ -134,9 +135,9 @@ def parameter_count(settings: Settings) -> int:
         case "surface_mean":
             extractor = 0
         case "weighted_surface":
-            extractor = len(place(settings).cells)
+            extractor = len(place(settings).cells) * size
         case "volume_projection":
-            extractor = cells
+            extractor = cells * size
     return codec + mapper + extractor + _lattice_parameters(_without_geometry(settings))
 
 
@@ -221,45 +222,57 @@ def _dilated(
     return int(seen.sum())
 
 
-def _field_evaluations(method: str, steps: int) -> int:
-    return _EVALUATIONS[method] * (1 if method == "dopri5" else steps)
+@dataclass(frozen=True)
+class _StateCost:
+    """What one lattice step costs for one cell of one sample, the functional tier's attention excepted."""
+
+    flops: float
+    kept_bytes: float
 
 
-def _cell_weights(settings: Settings) -> int:
-    """Weights that each cell meets in one lattice step, those of an integrator once per evaluation."""
-    size, functional = settings.model.state_size, settings.functional
-    local = 3 * size * settings.local.hidden_size
-    gate = (2 * size + 3) * settings.gate.hidden_size
-    attention = 4 * size * size
-    update = 3 * size * functional.hidden_size + 2 * size * size
-    fields = sum(
-        size * group.hidden_size * (1 + 2 * _field_evaluations(group.ode_method, group.integration_steps))
-        for group in (functional, settings.distant)
-    )
-    return local + gate + attention + update + fields
+@lru_cache(maxsize=32)
+def _state_cost(settings: Settings) -> _StateCost:
+    """Count in a small cube what PyTorch computes and keeps in one more lattice step.
+
+    Nothing is drawn at random, so that a training in another thread is not disturbed.
+    """
+    one, two = (_count(settings, steps) for steps in (1, 2))
+    return _StateCost(two.flops - one.flops, two.kept_bytes - one.kept_bytes)
+
+
+def _count(settings: Settings, steps: int) -> _StateCost:
+    small = settings.replace(lattice=_SMALL.model_dump())
+    with torch.device("meta"):
+        lattice = Lattice3D(small)
+    lattice.to_empty(device="cpu").train()
+    for tensor in (*lattice.parameters(), *lattice.buffers()):
+        tensor.detach().zero_()
+    own = {parameter.untyped_storage().data_ptr() for parameter in lattice.parameters()}
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.setdefault(tensor.untyped_storage().data_ptr(), tensor.untyped_storage())
+        return tensor
+
+    states = torch.zeros(_SMALL_BATCH, _SMALL.cell_count, settings.model.state_size)
+    keeping = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+    with keeping, FlopCounterMode(display=False) as counter:
+        lattice(states, steps=steps)
+    count = _SMALL_BATCH * _SMALL.cell_count
+    kept_bytes = sum(storage.nbytes() for place, storage in kept.items() if place not in own)
+    return _StateCost(counter.get_total_flops() / count, kept_bytes / count)
 
 
 def _activation_bytes(settings: Settings, width: int, blocks: int) -> int:
     """What is kept between the passes: of each lattice step, or of one and the states if recomputed."""
     states = settings.lattice.cell_count * settings.training.batch_size
     per_state = states * settings.model.state_size * FLOAT_BYTES
-    one = states * _kept_numbers(settings) * FLOAT_BYTES + _attention_bytes(settings, width, blocks)
+    one = int(states * _state_cost(_without_geometry(settings)).kept_bytes) + _attention_bytes(
+        settings, width, blocks
+    )
     steps = settings.model.steps
     inside = one + steps * per_state if settings.memory.activation_checkpointing else steps * one
     return inside + _STATES_BESIDE * per_state
-
-
-def _kept_numbers(settings: Settings) -> int:
-    """Numbers per cell and sample that one lattice step keeps, the attention's gathered rows excepted."""
-    size = settings.model.state_size
-    functional, distant = settings.functional, settings.distant
-    evaluations = [
-        (group, _field_evaluations(group.ode_method, group.integration_steps))
-        for group in (functional, distant)
-    ]
-    fields = sum(2 * count * group.hidden_size + (count - 1) * size for group, count in evaluations)
-    layers = 2 * (settings.local.hidden_size + functional.hidden_size + settings.gate.hidden_size)
-    return _STATES_KEPT * size + layers + fields + 2 * len(TIERS)
 
 
 def _attention_bytes(settings: Settings, width: int, blocks: int) -> int:
@@ -271,6 +284,6 @@ def _attention_bytes(settings: Settings, width: int, blocks: int) -> int:
     gathered = blocks * width * batch * 2 * size * FLOAT_BYTES
     budget = settings.memory.chunk_budget_mb * 2**20
     if gathered > budget:
-        return 3 * queries + budget // settings.model.steps
+        return 2 * queries + budget // settings.model.steps
     masks = blocks * _block_cells(settings) * width * FLOAT_BYTES
-    return 3 * queries + gathered + masks
+    return 2 * queries + gathered + masks

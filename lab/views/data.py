@@ -169,7 +169,7 @@ def choose_teacher(service: TrainingService) -> dict[str, Any] | None:
     """Name of the teacher and how it reads; None, with the reason at its field, if it is not there."""
     st.subheader("Teacher")
     draft = service.draft
-    typed = st.session_state.get(_TEACHER) or draft.embedding.teacher
+    typed = st.session_state.get(_TEACHER) or st.query_params.get(_TEACHER) or draft.embedding.teacher
     options = list(dict.fromkeys((*TEACHERS, draft.embedding.teacher, typed)))
     teacher: str = st.selectbox(
         "Teacher",
