@@ -28,6 +28,9 @@ def test_a_cube_is_probed_while_it_trains(serve: Serve, open_page: OpenPage) -> 
     assert distinct_colors(page.locator(f"{CUBE} canvas")) > 20
     expect(page.get_by_text("to the student's reconstruction")).to_be_visible(timeout=PATIENCE)
 
+    page.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.locator(".lab-status")).to_have_attribute("data-state", "paused", timeout=PATIENCE)
+
     choose(page, "Compare")
     expect(page.get_by_text("Where they differ", exact=True)).to_be_visible(timeout=PATIENCE)
     expect(page.locator(f"{CUBE} canvas")).to_have_count(3, timeout=PATIENCE)
