@@ -178,3 +178,22 @@ def test_parameter_counts_cover_every_parameter() -> None:
     assert sum(counts.values()) == sum(p.numel() for p in model.parameters())
     assert counts["mapper"] == 6 + 56 * 6 + 8 * 6
     assert counts["codec"] == 2 * 20 * 16 + 16 + 20 + 16 * 5 * 20
+
+
+def test_mixed_precision_follows_full_precision() -> None:
+    settings = make_settings()
+    model = CellNet(settings)
+    for parameter in model.parameters():
+        if not parameter.detach().any():
+            torch.nn.init.normal_(parameter, std=0.05)
+    embeddings = torch.randn(4, settings.embedding.teacher_width)
+    gradients = []
+    for mixed in (False, True):
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            answer = model(embeddings).embeddings
+        answer.float().square().sum().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+    full, half = gradients
+    assert len(full) == len(half)
+    assert 0.0 < (full - half).norm() / full.norm() < 0.05

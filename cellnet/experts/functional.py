@@ -55,4 +55,4 @@ class FunctionalExpert(nn.Module):
         update, drive, mix = self.from_context.parts(context)
         discrete = self.to_change(self.activation(own_update + update))
         continuous = self.field(own, drive)
-        return torch.lerp(continuous, discrete, torch.sigmoid(own_mix + mix))
+        return torch.addcmul(continuous, torch.sigmoid(own_mix + mix), discrete - continuous)
