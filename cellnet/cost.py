@@ -35,9 +35,8 @@ _STATES_BESIDE: Final = 7
 _BACKWARD: Final = 3.0
 """A training step is the forward pass and a backward pass of about twice its work."""
 
-# Fitted to seventeen settings, from 4^3 to 20^3 cells, on one core of a server: it is within 17 % for all of
-# them but one with half as many channels (22 %). Only their proportions matter: a measured step sets
-# the scale.
+# Fitted to seventeen settings, from 4^3 to 20^3 cells, on one core of a server: within 17 % for all but
+# one with half as many channels (22 %). Only their proportions matter: a measured step sets the scale.
 _SECONDS_PER_LATTICE_STEP: Final = 4.4e-3
 _SECONDS_PER_DENSE_FLOP: Final = 6.2e-11
 _SECONDS_PER_ATTENTION_FLOP: Final = 6.9e-11

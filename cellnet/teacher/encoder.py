@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ from cellnet.settings import EmbeddingSettings
 from cellnet.teacher.folders import find_teacher, sha256_of, weight_files
 
 _FINGERPRINT_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
+
+
+_importing = threading.Lock()
+"""Transformers loads its parts when they are asked for, and two threads that ask at once get in their way."""
 
 
 class Teacher:
@@ -61,7 +66,8 @@ class Teacher:
             TeacherError: if it is missing, altered, incomplete, of an unsupported kind or of another
                 width than ``embedding.teacher_width``, or cannot read ``embedding.max_tokens``.
         """
-        from transformers import AutoModel, AutoTokenizer  # slow to import, and only needed here
+        with _importing:
+            from transformers import AutoModel, AutoTokenizer  # slow to import, and only needed here
 
         folder = find_teacher(settings.teacher)
         fingerprint = _fingerprint(folder, settings)
@@ -120,25 +126,6 @@ class Teacher:
         states_BLD: Tensor = self._model(**batch).last_hidden_state
         pooled_BD = pool(states_BLD, batch["attention_mask"], self._settings.pooling)
         return functional.normalize(pooled_BD, dim=-1) if self._settings.normalize else pooled_BD
-
-
-def find_width(teacher: str) -> int:
-    """Return the width D of a teacher's embeddings, from its configuration alone.
-
-    Raises:
-        TeacherError: if it is missing or no encoder of texts (see `find_teacher`).
-    """
-    from transformers import AutoConfig  # slow to import, and only needed here
-
-    folder = find_teacher(teacher)
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (KeyError, OSError, ValueError) as error:
-        raise TeacherError(f"{folder} has no configuration of a sentence encoder: {error}") from None
-    width = getattr(config, "hidden_size", None)
-    if not isinstance(width, int):
-        raise TeacherError(f"{teacher!r} is no encoder of texts: its configuration has no hidden_size")
-    return width
 
 
 def pool(states_BLD: Tensor, mask_BL: Tensor, pooling: str) -> Tensor:

