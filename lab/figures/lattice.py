@@ -184,7 +184,8 @@ def agreement(states: Floats) -> Floats:
     units = np.divide(states, norms, out=np.zeros_like(states), where=norms > 0)
     total = units.sum(axis=0)
     nonzero = (norms[..., 0] > 0).sum(axis=0)
-    return np.asarray((np.square(total).sum(axis=-1) - nonzero) / (count * (count - 1)), dtype=np.float32)
+    mean = (np.square(total).sum(axis=-1) - nonzero) / (count * (count - 1))
+    return np.asarray(np.clip(mean, -1, 1), dtype=np.float32)
 
 
 def first_step(coloring: Coloring) -> int:

@@ -317,8 +317,9 @@ def _draw(
     """Draw one cube or two; returns whether something is still being computed."""
     take_cell_from_link(frames[0].states.shape[1])
     fields, versions, pending = [], [], False
+    agreements: Floats | None = None
     for view, frame, at in zip(views, frames, steps, strict=True):
-        agreements, version, waiting = None, "", ""
+        version, waiting = "", ""
         if look.coloring == "agreement":
             answer = pictures.agreements(view)
             pending |= answer.pending
@@ -359,7 +360,7 @@ def _draw(
     if (camera := reported_camera(KEYS[0])) is not None:
         publish("camera", camera)
     with place:
-        pending |= _export(scenes[0], frames[0], steps[0], look, cut)
+        pending |= _export(scenes[0], frames[0], steps[0], look, cut, agreements)
     return pending
 
 
@@ -418,7 +419,9 @@ def _session() -> str:
     return str(st.session_state.setdefault("lattice_tab", uuid4().hex))
 
 
-def _export(scene: Scene, frame: CubeFrame, at: int, look: Look, cut: Cut) -> bool:
+def _export(
+    scene: Scene, frame: CubeFrame, at: int, look: Look, cut: Cut, agreements: Floats | None
+) -> bool:
     """The cube as PNG and as HTML; returns whether a file is being made."""
     camera = reported_camera(KEYS[0])
     extent = np.asarray(frame.dimensions) + np.asarray(scene.geometry.spacing) * (
@@ -437,7 +440,7 @@ def _export(scene: Scene, frame: CubeFrame, at: int, look: Look, cut: Cut) -> bo
             "Write an interactive HTML",
             "All lattice steps of this view in one file that can be turned and played in any browser, "
             "without a server and without the internet.",
-            partial(_html, frame, look, cut, camera),
+            partial(_html, frame, look, cut, camera, agreements),
             f"cube-step-{frame.step}.html",
         )
     return png or html
@@ -470,11 +473,19 @@ def _file(label: str, words: str, work: Callable[[], bytes], name: str) -> bool:
     return False
 
 
-def _html(frame: CubeFrame, look: Look, cut: Cut, camera: str | None) -> bytes:
+def _html(frame: CubeFrame, look: Look, cut: Cut, camera: str | None, agreements: Floats | None) -> bytes:
     components = fit_components(frame.states) if look.coloring == "components" else None
     scenes = {
         f"lattice step {at}": lattice_scene(
-            cell_field(frame, look.coloring, at, channel=look.channel, components=components), cut
+            cell_field(
+                frame,
+                look.coloring,
+                at,
+                channel=look.channel,
+                components=components,
+                agreements=agreements,
+            ),
+            cut,
         )
         for at in range(first_step(look.coloring), len(frame.gate) + 1)
     }

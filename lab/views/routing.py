@@ -107,6 +107,7 @@ def choose_overview() -> Overview:
 
 def choose_region(settings: Settings) -> BoolArray | None:
     """The cells to look at, (N,) bool; None for all."""
+    take_cell_from_link(settings.lattice.cell_count)
     dimensions = settings.lattice.dimensions
     kind_place, more = st.columns([3, 2])
     kind: Region = kind_place.segmented_control(
@@ -201,7 +202,6 @@ def _draw(
     place: Any, source: Source, frame: CubeFrame, at: int, overview: Overview, region: BoolArray | None
 ) -> None:
     count = frame.states.shape[1]
-    take_cell_from_link(count)
     visible = np.ones(count, dtype=np.bool_) if region is None or len(region) != count else region
     scenes: dict[str, Scene] = {
         "overview": overview_scene(frame, at, overview, visible),

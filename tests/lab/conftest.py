@@ -105,7 +105,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
     def check(url: str) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("blob", "data") and parts.hostname != "127.0.0.1":
+        if parts.scheme not in ("blob", "data", "file") and parts.hostname != "127.0.0.1":
             foreign.append(url)
 
     def open_one(url: str, *, dark: bool = False, script: str = "") -> Page:

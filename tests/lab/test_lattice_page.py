@@ -1,19 +1,16 @@
 """The Lattice page in Streamlit's own test runner."""
 
-import json
-import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
-from training_data import PATIENCE, small_service, small_settings
+from lattice_page import open_page, sent, text, train
+from training_data import small_service
 
 from lab.server import install_service
-from lab.training import Phase, TrainingService
-
-MAIN = Path(__file__).parents[2] / "lab" / "main.py"
+from lab.students import LIVE
+from lab.training import TrainingService
 
 
 @pytest.fixture
@@ -25,35 +22,127 @@ def service(tmp_path: Path) -> Iterator[TrainingService]:
 
 
 @pytest.fixture
-def trained(service: TrainingService) -> TrainingService:
-    service.start(small_settings(max_steps=12))
-    service.wait_for(lambda seen: seen.phase is Phase.FINISHED, PATIENCE)
-    return service
-
-
-def open_page(**address: str) -> AppTest:
-    app = AppTest.from_file(str(MAIN), default_timeout=60)
-    app.query_params.update(address)
-    app.switch_page(str(MAIN.parents[1] / "pages" / "lattice.py")).run()
-    assert not app.exception
-    return app
-
-
-def sent(app: AppTest) -> list[dict[str, Any]]:
-    """The headers that the cubes were sent."""
-    messages = [part.proto.bytes for part in app.get("bidi_component")]
-    headers = []
-    for message in messages:
-        (length,) = struct.unpack_from("<I", message)
-        headers.append(json.loads(message[4 : 4 + length]))
-    return headers
+def run(service: TrainingService) -> str:
+    return train(service)
 
 
 def test_before_the_first_training_the_page_says_what_to_do(service: TrainingService) -> None:
-    app = open_page()
+    app = open_page("lattice")
     assert "Start a training" in app.info[0].value
+    assert not sent(app)
 
 
-def test_whole(trained: TrainingService) -> None:
-    app = open_page()
-    assert sent(app)[0]["scene"]["shown"] == 64
+@pytest.mark.parametrize(
+    ("coloring", "label"),
+    [
+        ("Activity", "activity (rms of the state)"),
+        ("Channel", "channel 0"),
+        ("Components", "first three components"),
+        ("Change", "change in this step (rms)"),
+        ("Expert", "expert with the largest weight"),
+    ],
+)
+def test_every_coloring(run: str, coloring: str, label: str) -> None:
+    (cube,) = sent(open_page("lattice", lattice_coloring=coloring))
+    assert cube["scene"]["legend"]["label"].startswith(label)
+    assert cube["scene"]["shown"] == 64
+
+
+def test_agreement_is_computed_beside_the_page(run: str) -> None:
+    app = open_page("lattice", lattice_coloring="Agreement")
+    for _ in range(200):
+        if sent(app)[0]["scene"]:
+            break
+        app.run()
+    legend = sent(app)[0]["scene"]["legend"]
+    assert legend["label"] == "agreement between sentences (cosine)"
+    assert -1 <= legend["low"] < legend["high"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("show", "address", "cells"),
+    [
+        ("Layers", {}, 64),
+        ("Slices", {}, 64 - 27),
+        ("Slices", {"lattice_slice_x": "-1", "lattice_slice_y": "-1"}, 16),
+        ("Clip box", {}, 32),
+        ("Threshold", {"lattice_share": ["0", "100"]}, 64),
+    ],
+)
+def test_every_cut(run: str, show: str, address: dict[str, str], cells: int) -> None:
+    (cube,) = sent(open_page("lattice", lattice_show=show, **address))
+    assert cube["scene"]["shown"] == cells
+
+
+def test_a_surface_is_sent_as_triangles(run: str) -> None:
+    (cube,) = sent(open_page("lattice", lattice_show="Surface", lattice_level="50"))
+    arrays = cube["arrays"]
+    assert {"points", "normals", "triangles", "cells", "colors"} <= set(arrays)
+    assert arrays["triangles"]["length"] == 3 * arrays["cells"]["length"] > 0
+
+
+def test_two_lattice_steps_share_ramp_and_camera_and_scrub(run: str) -> None:
+    app = open_page("lattice", lattice_beside="lattice step")
+    left, right = sent(app)
+    assert left["camera"] == right["camera"] == "lattice"
+    assert left["scene"]["legend"] == right["scene"]["legend"]
+    assert "after 3 lattice steps" in left["label"]
+    assert "after 0 lattice steps" in right["label"]
+    app.slider(key="lattice_step_0").set_value(1).run()
+    assert "after 1 lattice steps" in sent(app)[0]["label"]
+
+
+def test_a_cell_shows_its_state_gate_and_neighbors(service: TrainingService, run: str) -> None:
+    app = open_page("lattice", cell="21")
+    frame = service.snapshot().frame
+    assert frame is not None
+    said = text(app)
+    assert "<b>(1, 1, 1)</b> 1 below the surface" in said
+    value = float(frame.states[-1, 21, 5])
+    assert f"channel 5: {value:.4g}" in said
+    assert f"local: {float(frame.gate[0, 21, 0]):.1%}" in said
+    app.checkbox(key="lattice_only_neighbors").check().run()
+    assert 1 < sent(app)[0]["scene"]["shown"] < 64
+    app.number_input(key="cube_cell").set_value(0).run()
+    assert "<b>(0, 0, 0)</b> on the surface" in text(app)
+    assert sent(app)[0]["selected"] == 0
+
+
+def test_kept_steps_of_a_run_can_be_scrubbed_and_are_in_the_address(
+    service: TrainingService, run: str
+) -> None:
+    steps = service.frames(run).steps()
+    app = open_page("lattice", run=run, step=str(steps[0]))
+    assert f"training step {steps[0]}" in sent(app)[0]["label"]
+    app.select_slider(key="cube_step").set_value(steps[-1]).run()
+    assert f"training step {steps[-1]}" in sent(app)[0]["label"]
+    assert app.query_params["step"] in (str(steps[-1]), [str(steps[-1])])
+    assert app.query_params["run"] in (run, [run])
+
+
+def test_a_sentence_of_ones_own_goes_through_the_student(service: TrainingService, run: str) -> None:
+    held_out = "Sentence number 70 of a set that nobody has ever written down."
+    app = open_page("lattice", run=LIVE, cube_text=held_out)
+    for _ in range(200):
+        if sent(app)[0]["scene"]:
+            break
+        app.run()
+    assert held_out in text(app)
+
+
+def test_a_run_without_pictures_says_what_to_do(service: TrainingService, run: str) -> None:
+    for path in service.frames(run).folder.iterdir():
+        path.unlink()
+    (cube,) = sent(open_page("lattice", run=run))
+    assert cube["scene"] is None
+    assert "Type or choose a sentence" in cube["empty"]
+
+
+def test_playing_moves_on_by_itself(run: str) -> None:
+    app = open_page("lattice")
+    app.toggle(key="lattice_step_0_play").set_value(True).run()
+    seen = []
+    for _ in range(4):
+        seen.append(int(np.asarray(app.slider(key="lattice_step_0").value)))
+        app.run()
+    assert sorted(seen) == [0, 1, 2, 3]

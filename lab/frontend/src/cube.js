@@ -177,6 +177,7 @@ class CubeView {
   #startAt(start) {
     if (!start || start === this.#started) return;
     this.#started = start;
+    if (start === inWords(this.stage.getState())) return;
     const numbers = start.split(",").map(Number);
     const [position, focalPoint, viewUp] = [0, 3, 6].map((from) => numbers.slice(from, from + 3));
     this.stage.setState({ position, focalPoint, viewUp });
@@ -201,9 +202,9 @@ class CubeView {
   }
 
   /** Tells Python where the camera stands, once it rests. */
-  #reportCamera({ position, focalPoint, viewUp }) {
+  #reportCamera(state) {
     clearTimeout(this.#reporting);
-    const text = [...position, ...focalPoint, ...viewUp].map((value) => Number(value.toFixed(2))).join(",");
+    const text = inWords(state);
     this.#reporting = setTimeout(() => {
       this.#started = text;
       this.setState("camera", text);
@@ -294,5 +295,9 @@ class CubeView {
     savePicture(this.stage.canvas, this.scene, this.table, this.ink, this.paper);
   }
 }
+
+/** Nine numbers, short enough for an address. */
+const inWords = ({ position, focalPoint, viewUp }) =>
+  [...position, ...focalPoint, ...viewUp].map((value) => Number(value.toFixed(2))).join(",");
 
 export default () => component(CubeView);

@@ -1,0 +1,70 @@
+"""The Lattice and Routing pages in a real browser: what one turned, picked and cut stays."""
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import OpenPage, Serve
+from playwright.sync_api import Page, expect
+from test_components_browser import CUBE, distinct_colors, middle
+
+PATIENCE = 60_000
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def camera(page: Page, place: int = 0) -> str:
+    return page.locator(CUBE).nth(place).get_attribute("data-camera") or ""
+
+
+def test_turn_pick_cut_compare_and_take_away(serve: Serve, open_page: OpenPage, tmp_path: Path) -> None:
+    url = serve("lattice_server.py")
+    page = open_page(f"{url}/lattice")
+    view = page.locator(CUBE).first
+    expect(view).to_have_attribute("data-camera", re.compile("position"), timeout=PATIENCE)
+    home = camera(page)
+    view.press("ArrowLeft")
+    turned = camera(page)
+    assert turned != home
+    expect(page).to_have_url(re.compile("camera="), timeout=PATIENCE)
+
+    x, y = middle(view)
+    page.mouse.click(x, y)
+    expect(page).to_have_url(re.compile(r"cell=\d+"), timeout=PATIENCE)
+    expect(page.locator(".lab-facts")).to_contain_text("activity")
+    page.get_by_role("radio", name="Slices").click()
+    expect(page.locator(f"{CUBE} .counts")).to_contain_text("37 of 64 shown", timeout=PATIENCE)
+    page.get_by_role("radio", name="Surface").click()
+    expect(page.locator(f"{CUBE} .counts")).not_to_contain_text("37 of 64", timeout=PATIENCE)
+    page.get_by_role("radio", name="lattice step").click()
+    expect(page.locator(CUBE)).to_have_count(2, timeout=PATIENCE)
+    expect(page.locator(CUBE).nth(1)).to_have_attribute("data-camera", turned, timeout=PATIENCE)
+    assert camera(page) == turned
+    page.get_by_role("radio", name="Whole").click()
+    expect(page.locator(f"{CUBE} .counts").first).to_have_text(
+        "4 \u00d7 4 \u00d7 4 cells", timeout=PATIENCE
+    )
+    assert distinct_colors(view.locator("canvas")) > 30
+
+    page.reload()
+    expect(page.locator(CUBE)).to_have_count(2, timeout=PATIENCE)
+    expect(page.locator(CUBE).nth(1)).to_have_attribute("data-camera", turned, timeout=PATIENCE)
+    expect(page.locator(".lab-facts")).to_contain_text("activity", timeout=PATIENCE)
+
+    page.get_by_role("button", name="Take away").click()
+    page.get_by_role("button", name="Write an interactive HTML").click()
+    with page.expect_download(timeout=PATIENCE) as download:
+        page.get_by_role("button", name=re.compile(r"\.html")).click(timeout=PATIENCE)
+    file = tmp_path / "cube.html"
+    download.value.save_as(file)
+    alone = open_page(file.as_uri())
+    expect(alone.locator(CUBE)).to_have_attribute("data-updates", "1", timeout=PATIENCE)
+    assert distinct_colors(alone.locator(f"{CUBE} canvas")) > 30
+    alone.get_by_role("slider").press("ArrowLeft")
+    expect(alone.locator("output")).to_have_text("lattice step 2")
+    alone.close()
+
+    page.get_by_role("link", name="Routing").click()
+    expect(page.locator(CUBE)).to_have_count(4, timeout=PATIENCE)
+    expect(page.locator(".js-plotly-plot .ternary").first).to_be_visible(timeout=PATIENCE)
+    assert distinct_colors(page.locator(f"{CUBE} canvas").nth(1)) > 30

@@ -1,0 +1,73 @@
+"""The Routing page in Streamlit's own test runner."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lattice_page import open_page, sent, train
+from streamlit.testing.v1 import AppTest
+from training_data import small_service, small_settings
+
+from lab.figures.lattice import wiring
+from lab.server import install_service
+from lab.training import TrainingService
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[TrainingService]:
+    service = small_service(tmp_path)
+    remove = install_service(service)
+    yield service
+    remove()
+
+
+@pytest.fixture
+def run(service: TrainingService) -> str:
+    return train(service)
+
+
+def charts(app: AppTest) -> int:
+    return len(app.get("plotly_chart"))
+
+
+def test_before_the_first_training_the_page_says_what_to_do(service: TrainingService) -> None:
+    assert "Start a training" in open_page("routing").info[0].value
+
+
+def test_four_linked_cubes_and_the_triangle(run: str) -> None:
+    app = open_page("routing")
+    cubes = sent(app)
+    assert [cube["scene"]["legend"]["label"] for cube in cubes] == [
+        "expert with the largest weight",
+        "weight of local",
+        "weight of functional",
+        "weight of distant",
+    ]
+    assert {cube["camera"] for cube in cubes} == {"routing"}
+    limits = {(cube["scene"]["legend"]["low"], cube["scene"]["legend"]["high"]) for cube in cubes[1:]}
+    assert len(limits) == 1
+    assert charts(app) >= 2
+
+
+def test_a_region_is_what_the_cubes_show(run: str) -> None:
+    app = open_page("routing", routing_region="Depth")
+    assert [cube["scene"]["shown"] for cube in sent(app)] == [56] * 4
+    app.slider(key="routing_depth").set_value((1, 1)).run()
+    assert [cube["scene"]["shown"] for cube in sent(app)] == [8] * 4
+    app.button_group(key="routing_region").set_value("neighbors").run()
+    assert any("Click a cell" in caption.value for caption in app.caption)
+    app = open_page("routing", routing_region="Around a cell", cell="0")
+    shown = {cube["scene"]["shown"] for cube in sent(app)}
+    assert shown == {sum(len(cells) for cells in wiring(small_settings(), 0).neighbors.values()) + 1}
+
+
+def test_experts_are_measured_when_asked_for(run: str) -> None:
+    app = open_page("routing")
+    before = charts(app)
+    app.button(key="routing_measure_button").click().run()
+    for _ in range(200):
+        if charts(app) > before:
+            break
+        app.run()
+    assert not app.exception
+    assert charts(app) == before + 3
