@@ -13,13 +13,13 @@ PAGES = Path(__file__).resolve().parent.parent / "pages"
 st.set_page_config(page_title="cellnet lab", page_icon="🧊", layout="wide")
 page = st.navigation(
     [
-        st.Page(PAGES / "train.py", title="Train", icon="🧠", default=True),
-        st.Page(PAGES / "geometry.py", title="Geometry", icon="📐"),
-        st.Page(PAGES / "lattice.py", title="Lattice", icon="🧊"),
-        st.Page(PAGES / "routing.py", title="Routing", icon="🔀"),
-        st.Page(PAGES / "probe.py", title="Probe", icon="🔬"),
-        st.Page(PAGES / "data.py", title="Data", icon="📚"),
-        st.Page(PAGES / "runs.py", title="Runs", icon="🗂️"),
+        st.Page(PAGES / "train.py", title="Train", default=True),
+        st.Page(PAGES / "geometry.py", title="Geometry"),
+        st.Page(PAGES / "lattice.py", title="Lattice"),
+        st.Page(PAGES / "routing.py", title="Routing"),
+        st.Page(PAGES / "probe.py", title="Probe"),
+        st.Page(PAGES / "data.py", title="Data"),
+        st.Page(PAGES / "runs.py", title="Runs"),
     ],
     position="top",
 )

@@ -22,7 +22,7 @@ class DistanceThresholds(NamedTuple):
 
 
 class LatticeSettings(SettingsGroup):
-    """The cube: its size, its boundary and the ratios that split neighbours into tiers."""
+    """The cube: its size, its boundary and the ratios that split neighbors into tiers."""
 
     dimensions: tuple[int, int, int] = setting(
         (8, 8, 8), label="Dimensions", help="Number of cells along x, y and z.", unit="cells"
@@ -68,7 +68,7 @@ class LatticeSettings(SettingsGroup):
         True,
         label="Morton order",
         help="Order cells inside the engine along a Morton curve, so that blocks of cells share "
-        "their neighbours. It changes speed and memory, never the result.",
+        "their neighbors. It changes speed and memory, never the result.",
     )
     target_performance_ms: float = setting(
         100.0,
@@ -135,12 +135,12 @@ class LatticeSettings(SettingsGroup):
 
 
 class NeighborSettings(SettingsGroup):
-    """How neighbourhoods are computed. Distances come from `LatticeSettings` alone."""
+    """How neighborhoods are computed. Distances come from `LatticeSettings` alone."""
 
     block_cells: int = setting(
         0,
         label="Cells per block",
-        help="Cells that share one list of neighbours in the attention; 0 lets the chunker choose.",
+        help="Cells that share one list of neighbors in the attention; 0 lets the chunker choose.",
         unit="cells",
         ge=0,
         le=8192,
@@ -237,7 +237,7 @@ class EmbeddingSettings(SettingsGroup):
     pooling: Literal["mean", "cls", "max"] = setting(
         "mean", label="Pooling", help="How token vectors become one sentence vector."
     )
-    normalize: bool = setting(False, label="Normalise", help="Scale each teacher embedding to unit length.")
+    normalize: bool = setting(False, label="Normalize", help="Scale each teacher embedding to unit length.")
     max_tokens: int = setting(
         128,
         label="Longest text",
@@ -301,7 +301,7 @@ class LossSettings(SettingsGroup):
     spatial_consistency: float = setting(
         0.05,
         label="Spatial consistency",
-        help="Weight of Geary's C over face neighbours.",
+        help="Weight of Geary's C over face neighbors.",
         live=True,
         ge=0.0,
         le=1e3,
@@ -397,7 +397,7 @@ class InitSettings(SettingsGroup):
         help="Use deterministic algorithms only; slower on CUDA, and an error where none exists.",
     )
     init_method: Literal["xavier", "kaiming", "orthogonal"] = setting(
-        "xavier", label="Initialisation", help="Distribution of the starting weights."
+        "xavier", label="Initialization", help="Distribution of the starting weights."
     )
     gain: float = setting(1.0, label="Gain", help="Scale of the starting weights.", gt=0.0, le=10.0)
 
@@ -422,7 +422,7 @@ class AdaptiveChunkerSettings(SettingsGroup):
     preferred_device: Literal["same", "cpu"] = setting(
         "same",
         label="Index device",
-        help="Where neighbour lists are computed: on the model's device or on the CPU.",
+        help="Where neighbor lists are computed: on the model's device or on the CPU.",
     )
 
 
@@ -443,7 +443,7 @@ class MemorySettings(SettingsGroup):
     chunk_budget_mb: int = setting(
         2048,
         label="Chunk budget",
-        help="Memory that the gathered neighbours of one chunk may take.",
+        help="Memory that the gathered neighbors of one chunk may take.",
         unit="MB",
         ge=1,
         le=10**6,
