@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from cellnet.dynamics import Lattice3D
 from cellnet.embedding import make_codec
@@ -221,6 +222,23 @@ def _dilated(
     return int(seen.sum())
 
 
+class _FlopCounter(TorchDispatchMode):
+    """Adds up the floating-point operations of matrix products in this thread alone.
+
+    PyTorch's own ``FlopCounterMode`` also hooks into the modules of all threads, which breaks a training.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func._overloadpacket in flop_registry:
+            self.total += flop_registry[func._overloadpacket](*args, **(kwargs or {}), out_val=result)
+        return result
+
+
 @dataclass(frozen=True)
 class _StateCost:
     """What one lattice step costs for one cell of one sample, the functional tier's attention excepted."""
@@ -255,11 +273,11 @@ def _count(settings: Settings, steps: int) -> _StateCost:
 
     states = torch.zeros(_SMALL_BATCH, _SMALL.cell_count, settings.model.state_size)
     keeping = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
-    with keeping, FlopCounterMode(display=False) as counter:
+    with keeping, _FlopCounter() as counter:
         lattice(states, steps=steps)
     count = _SMALL_BATCH * _SMALL.cell_count
     kept_bytes = sum(storage.nbytes() for place, storage in kept.items() if place not in own)
-    return _StateCost(counter.get_total_flops() / count, kept_bytes / count)
+    return _StateCost(counter.total / count, kept_bytes / count)
 
 
 def _activation_bytes(settings: Settings, width: int, blocks: int) -> int:

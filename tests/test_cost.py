@@ -1,5 +1,6 @@
 """Predicted costs against what PyTorch really keeps, and against the index and the model themselves."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -100,3 +101,37 @@ def test_recomputing_steps_costs_time_and_saves_memory() -> None:
     recomputed = with_changes(BASE, {"memory.activation_checkpointing": True})
     assert step_cost(recomputed).activation_bytes < 0.45 * step_cost(BASE).activation_bytes
     assert 1.2 < predict_seconds(recomputed, BASE, 1.0) < 1.4
+
+
+def test_counting_does_not_touch_a_student_in_another_thread() -> None:
+    model = CellNet(BASE)
+    batch = torch.randn(BASE.training.batch_size, BASE.embedding.teacher_width)
+    state = torch.get_rng_state()
+    failures: list[BaseException] = []
+    done = threading.Event()
+
+    def train() -> None:
+        try:
+            while not done.is_set():
+                model(batch).embeddings.square().mean().backward()
+        except (AssertionError, RuntimeError) as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    for hidden in range(20, 40):
+        step_cost(with_changes(BASE, {"gate.hidden_size": hidden}))
+    done.set()
+    thread.join()
+    assert failures == []
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_flops_of_a_state_are_those_of_its_layers() -> None:
+    settings = with_changes(BASE, {"functional.integration_steps": 1, "distant.integration_steps": 1})
+    lattice = CellNet(settings).lattice
+    weights = sum(layer.weight.numel() for layer in lattice.modules() if isinstance(layer, torch.nn.Linear))
+    cells, batch = settings.lattice.cell_count, settings.training.batch_size
+    codec = CellNet(settings).parameter_counts()["codec"]
+    expected = 3 * 2 * batch * (cells * settings.model.steps * weights + codec)
+    assert step_cost(settings).dense_flops == pytest.approx(expected, rel=1e-6)

@@ -24,7 +24,7 @@ _FINGERPRINT_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", 
 
 
 _importing = threading.Lock()
-"""Transformers loads its parts when they are asked for, and two threads that ask at once get in their way."""
+"""Transformers loads its parts when asked for them, and two threads that ask at once get in their way."""
 
 
 class Teacher:

@@ -85,11 +85,11 @@ def planner(service: TrainingService) -> None:
 
 
 def _begin(base: Settings) -> None:
-    """Fill the widgets: from the address, else as they were left here, else from what is trained."""
-    if f"{_KEY}.{RATIOS[0]}" in st.session_state:
+    """Fill the widgets as they were left here, else from the address, else from what is trained."""
+    missing = [name for name in PLAN if not {f"{_KEY}.{name}", f"{_KEY}.{name}.x"} & set(st.session_state)]
+    if not missing:
         return
     values = {name: get_value(base, name) for name in PLAN}
-    values |= st.session_state.get(_KEPT, {})
     linked, problems = from_link(st.query_params.to_dict())
     if not problems:
         _, problems = checked(base, linked)
@@ -97,7 +97,8 @@ def _begin(base: Settings) -> None:
         st.warning("The address of this page cannot be used as it is: " + "; ".join(problems.values()))
     else:
         values |= linked
-    _show(values)
+    values |= st.session_state.get(_KEPT, {})
+    _show({name: values[name] for name in missing})
 
 
 def from_link(parameters: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -137,7 +138,8 @@ def _remember(settings: Settings) -> None:
 
 
 def _show(values: Mapping[str, Any]) -> None:
-    """Let the widgets show these values, before they are drawn."""
+    """Let the widgets show these values, before they are drawn, and keep them should the page be left."""
+    st.session_state[_KEPT] = {**st.session_state.get(_KEPT, {}), **values}
     for name, value in values.items():
         if name == "lattice.dimensions":
             for axis, length in zip(_AXES, value, strict=True):
