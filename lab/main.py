@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from lab.server import get_service
-from lab.views.markup import STYLE
+from lab.views.markup import DARK_STYLE, LIGHT_STYLE, STYLE
 from lab.views.status import status_bar
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
@@ -23,7 +23,7 @@ page = st.navigation(
     ],
     position="top",
 )
-st.html(STYLE)
+st.html(STYLE + (DARK_STYLE if st.context.theme.type == "dark" else LIGHT_STYLE))
 service = get_service()
 status_bar(service, service.snapshot())
 page.run()

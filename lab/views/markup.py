@@ -35,6 +35,20 @@ STYLE: Final = """
 </style>
 """
 
+LIGHT_STYLE: Final = """
+<style>
+/* The gray that captions have by default is too light on white. */
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p { color: #55606b; opacity: 1; }
+</style>
+"""
+
+DARK_STYLE: Final = """
+<style>
+/* White on the light blue that the dark theme needs elsewhere would be hard to read. */
+button[kind="primary"]:enabled p { color: #0e141a; }
+</style>
+"""
+
 STATE_COLORS: Final = {
     Phase.IDLE: "#8a949e",
     Phase.PREPARING: "#E69F00",
