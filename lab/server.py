@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 from cellnet.checkpoints import pack
 from cellnet.errors import CheckpointError, RunError
 from cellnet.transfer import IMPORTS_FOLDER, export_run
+from lab.embedding_job import EmbeddingJob
 from lab.presets import FIRST_RUN, lab_preset
 from lab.students import StudentShelf
 from lab.training import TrainingService
@@ -29,7 +30,7 @@ _DOWNLOADS: Final = ".downloads"
 _SAME_SITE: Final = ("same-origin", "none")
 _LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 
-_installed: list[tuple[TrainingService, StudentShelf]] = []
+_installed: list[tuple[TrainingService, StudentShelf, EmbeddingJob]] = []
 
 
 def runs_folder() -> Path:
@@ -55,7 +56,16 @@ def get_shelf() -> StudentShelf:
     return _newest()[1]
 
 
-def _newest() -> tuple[TrainingService, StudentShelf]:
+def get_embedding_job() -> EmbeddingJob:
+    """The job that embeds sentences in the background of this process.
+
+    Raises:
+        RuntimeError: if no server started one.
+    """
+    return _newest()[2]
+
+
+def _newest() -> tuple[TrainingService, StudentShelf, EmbeddingJob]:
     if not _installed:
         raise RuntimeError(
             "the lab has no training service: start it with 'streamlit run streamlit_app.py'"
@@ -70,11 +80,12 @@ def install_service(service: TrainingService, shelf: StudentShelf | None = None)
         service: the service.
         shelf: its students; by default with the teacher that their settings name.
     """
-    installed = (service, shelf or StudentShelf(service))
+    installed = (service, shelf or StudentShelf(service), EmbeddingJob(service))
     _installed.append(installed)
 
     def remove() -> None:
         _installed.remove(installed)
+        installed[2].close()
         service.close()
 
     return remove

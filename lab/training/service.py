@@ -210,13 +210,20 @@ class TrainingService:
             return None
         return learned[1]
 
-    def read_data(self, settings: Settings) -> TrainingData:
+    def read_data(
+        self,
+        settings: Settings,
+        *,
+        progress: Progress = lambda *_: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> TrainingData:
         """Return what a training with these settings would learn from; takes as long as it takes.
 
         Raises:
             DataError, TeacherError: if the sentences or the teacher are not there.
+            EmbeddingCancelled: if ``should_stop`` says so.
         """
-        return self._prepare(settings, progress=lambda *_: None, should_stop=lambda: False)
+        return self._prepare(settings, progress=progress, should_stop=should_stop)
 
     def stop(self) -> None:
         """End the training with a checkpoint, or the preparation of its data; stopping twice is fine."""

@@ -1,4 +1,4 @@
-"""Every page, in both themes, looked over by axe-core: no serious fault for people who see or use it otherwise."""
+"""Every page, in both themes, looked over by axe-core: no serious accessibility fault."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
