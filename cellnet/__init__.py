@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from cellnet.dynamics import Lattice3D
     from cellnet.embedding import EmbeddingTransformer
     from cellnet.experts import DistantExpert, FunctionalExpert, GatingNetwork, LocalExpert
+    from cellnet.inspection import Inspection, inspect
+    from cellnet.interventions import Intervention
     from cellnet.lattice.chunker import AdaptiveChunker
     from cellnet.lattice.connections import ConnectionIndex
     from cellnet.memory import MemoryPoolManager
@@ -33,6 +35,8 @@ __all__ = [
     "EmbeddingTransformer",
     "FunctionalExpert",
     "GatingNetwork",
+    "Inspection",
+    "Intervention",
     "Lattice3D",
     "LatticeSettings",
     "LatticeToEmbeddingExtractor",
@@ -47,6 +51,7 @@ __all__ = [
     "TrainingData",
     "TrainingSession",
     "__version__",
+    "inspect",
     "prepare_data",
     "preset",
     "prove",
@@ -63,6 +68,8 @@ _HOMES = {
     "EmbeddingTransformer": "embedding",
     "FunctionalExpert": "experts",
     "GatingNetwork": "experts",
+    "Inspection": "inspection",
+    "Intervention": "interventions",
     "Lattice3D": "dynamics",
     "LatticeSettings": "settings",
     "LatticeToEmbeddingExtractor": "surface",
@@ -76,6 +83,7 @@ _HOMES = {
     "TextDecoder": "decoder",
     "TrainingData": "training",
     "TrainingSession": "training",
+    "inspect": "inspection",
     "prepare_data": "training",
     "preset": "settings",
     "prove": "proof",
