@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -108,6 +108,8 @@ def ternary_figure(
 ) -> go.Figure:
     """The gates of some cells in a triangle whose corners are the experts.
 
+    The triangle is drawn on plain axes: in Plotly's own ternary plots nothing can be chosen by Streamlit.
+
     Args:
         frame: the picture.
         at: lattice step, 1..T.
@@ -117,74 +119,89 @@ def ternary_figure(
     """
     gate = frame.gate[at - 1]
     depths = depth(frame.dimensions)
+    deepest = max(1, int(depths.max()))
+    places = in_triangle(gate[cells])
     figure = go.Figure()
-    opacity: Any = 0.75 if region is None else np.where(region[cells], 0.9, 0.12)
     figure.add_trace(
-        go.Scatterternary(
-            a=gate[cells, 0],
-            b=gate[cells, 1],
-            c=gate[cells, 2],
+        go.Scatter(
+            x=places[:, 0],
+            y=places[:, 1],
             mode="markers",
             marker={
                 "color": depths[cells],
                 "colorscale": "Viridis",
                 "cmin": 0,
-                "cmax": max(1, int(depths.max())),
+                "cmax": deepest,
                 "size": 6,
-                "opacity": opacity,
-                "line": {"width": 0},
+                "opacity": 0.75 if region is None else np.where(region[cells], 0.9, 0.12),
                 "colorbar": {
                     "title": {"text": "depth<br>(cells)", "side": "top"},
                     "thickness": 10,
                     "len": 0.5,
-                    "x": 1.0,
-                    "tickvals": list(range(int(depths.max()) + 1)) if depths.max() < 8 else None,
+                    "y": 0.55,
+                    "tickvals": list(range(0, deepest + 1, 1 + deepest // 8)),
                 },
             },
             selected={"marker": {"opacity": 0.95}},
             unselected={"marker": {"opacity": 0.12}},
-            customdata=[f"{cell} at {position_of(int(cell), frame.dimensions)}" for cell in cells],
-            hovertemplate="cell %{customdata}<br>local %{a:.2f}, functional %{b:.2f}, distant %{c:.2f}"
-            "<extra></extra>",
-            showlegend=False,
+            customdata=[
+                (f"{cell} at {position_of(int(cell), frame.dimensions)}", *weights)
+                for cell, weights in zip(cells.tolist(), gate[cells].round(3).tolist(), strict=True)
+            ],
+            hovertemplate="cell %{customdata[0]}<br>local %{customdata[1]}, functional %{customdata[2]}, "
+            "distant %{customdata[3]}<extra></extra>",
         )
     )
     if chosen is not None and chosen < len(gate):
+        (place,) = in_triangle(gate[chosen : chosen + 1])
+        ring = {"symbol": "circle-open", "size": 15, "color": "#D55E00", "line": {"width": 2.5}}
         figure.add_trace(
-            go.Scatterternary(
-                a=gate[chosen : chosen + 1, 0],
-                b=gate[chosen : chosen + 1, 1],
-                c=gate[chosen : chosen + 1, 2],
-                mode="markers",
-                marker={
-                    "symbol": "circle-open",
-                    "size": 15,
-                    "color": "#D55E00",
-                    "line": {"width": 2.5},
-                },
-                hovertemplate=f"chosen cell {chosen}<extra></extra>",
-                showlegend=False,
-            )
+            go.Scatter(x=place[:1], y=place[1:], mode="markers", marker=ring, hoverinfo="skip")
         )
-    axis = {"min": 0, "showgrid": True, "gridcolor": "rgba(128,140,152,.3)", "ticks": "outside"}
+    for ends in _triangle_lines():
+        figure.add_shape(
+            type="line",
+            layer="below",
+            line={"color": "rgba(128,140,152,.35)", "width": 1},
+            **dict(zip(("x0", "y0", "x1", "y1"), in_triangle(ends).ravel().tolist(), strict=True)),
+        )
+    for tier, corner, shift in zip(TIERS, in_triangle(np.eye(3)), (14, -14, -14), strict=True):
+        figure.add_annotation(
+            x=corner[0],
+            y=corner[1],
+            yshift=shift,
+            text=f"<b>{tier}</b>",
+            showarrow=False,
+            font={"color": EXPERT_COLORS[tier], "size": 14},
+        )
+    figure.update_xaxes(visible=False, range=[-0.08, 1.08])
+    figure.update_yaxes(visible=False, range=[-0.09, 0.95], scaleanchor="x")
     figure.update_layout(
         height=430,
-        margin={"l": 30, "r": 30, "t": 38, "b": 48},
+        margin={"l": 0, "r": 0, "t": 8, "b": 0},
         paper_bgcolor=_PAPER,
+        plot_bgcolor=_PAPER,
         dragmode="lasso",
-        ternary={
-            "bgcolor": _PAPER,
-            "sum": 1,
-            **{
-                name: {
-                    **axis,
-                    "title": {"text": tier, "font": {"color": EXPERT_COLORS[tier], "size": 14}},
-                }
-                for name, tier in zip(("aaxis", "baxis", "caxis"), TIERS, strict=True)
-            },
-        },
+        showlegend=False,
     )
     return figure
+
+
+def in_triangle(weights: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Weights (M, 3) as places (M, 2) in a triangle: local on top, functional left, distant right."""
+    corners = np.array([[0.5, math.sqrt(3) / 2], [0.0, 0.0], [1.0, 0.0]])
+    places: npt.NDArray[np.float64] = weights.astype(np.float64) @ corners
+    return places
+
+
+def _triangle_lines() -> Iterator[npt.NDArray[np.float64]]:
+    """Weights (2, 3) at the ends of the lines on which one weight is 0, 0.2, ... 0.8."""
+    for share in np.arange(0, 1, 0.2):
+        for place in range(3):
+            ends = np.zeros((2, 3))
+            ends[:, place] = share
+            ends[0, (place + 1) % 3] = ends[1, (place + 2) % 3] = 1 - share
+            yield ends
 
 
 def usage_over_training(summaries: Sequence[FrameSummary], at: int) -> go.Figure:
@@ -274,8 +291,8 @@ def entropy_per_step(gate: Floats, region: BoolArray | None = None) -> go.Figure
             )
         )
     figure.update_xaxes(title="lattice step", dtick=1)
-    figure.update_yaxes(title="entropy (1: even)", rangemode="tozero")
-    return _finished(figure, legend=True)
+    figure.update_yaxes(title="entropy (1: even)", range=[0, 1.02])
+    return _finished(figure, legend=True, height=390)
 
 
 def similarity_figure(measures: ExpertMeasures, at: int) -> go.Figure:

@@ -55,6 +55,7 @@ _PACE: Final = "routing_pace"
 _HEIGHT: Final = 310
 _EMPTY_HEIGHT: Final = 220
 _PICKED: Final = "routing_picked"
+_MOMENT: Final = "routing_moment"
 _STEP: Final = "routing_step"
 _MEASURE: Final = "routing_measure"
 _CHART: Final[dict[str, Any]] = {"displaylogo": False}
@@ -214,7 +215,8 @@ def _draw(
                 scene,
                 key=f"routing_cube_{name}",
                 seq=frame.number,
-                stream=f"{source}/{'' if source.follows else frame.step}/{at}/{overview}/{before}",
+                stream=f"{source}/{'' if source.follows else frame.step}/{at}/{overview}/"
+                f"{before}/{scene.geometry.key}",
                 height=_HEIGHT,
                 label=f"{scene.legend.label} in lattice step {at}, training step {frame.step}",
                 selected=before,
@@ -247,19 +249,18 @@ def _usage(frame: CubeFrame, region: BoolArray | None, at: int) -> None:
 @st.fragment
 def gates(pictures: Pictures, source: Source, region: BoolArray | None) -> None:
     """The triangle and the spread of entropy, of one moment; they stay while one looks."""
-    source = chosen_training_step(pictures, source)
     head, button = st.columns([6, 1], vertical_alignment="center")
-    frame = pictures.read(source).frame
-    if frame is None:
-        return
-    at = _lattice_step_chosen(len(frame.gate))
-    button.button(
+    anew = button.button(
         "Refresh",
         key="routing_refresh",
         help="Take the newest picture of the training and the steps chosen above. These charts do not move "
         "by themselves, so that what is chosen in them stays.",
         width="stretch",
     )
+    moment = _moment(pictures, source, anew)
+    if moment is None:
+        return
+    frame, at = moment
     head.subheader(f"Gates in lattice step {at}, training step {frame.step:,}")
     triangle, spread = st.columns([1, 1], gap="large")
     count = frame.states.shape[1]
@@ -281,6 +282,20 @@ def gates(pictures: Pictures, source: Source, region: BoolArray | None) -> None:
         st.plotly_chart(
             entropy_per_step(frame.gate, region), key="routing_entropy", config=_CHART, width="stretch"
         )
+
+
+def _moment(pictures: Pictures, source: Source, anew: bool) -> tuple[CubeFrame, int] | None:
+    """The picture and the lattice step of the charts, which stay until a new one is asked for.
+
+    Streamlit forgets what was chosen in a chart as soon as anything in the chart changes.
+    """
+    kept: tuple[Source, CubeFrame, int] | None = st.session_state.get(_MOMENT)
+    if kept is None or kept[0] != source or anew:
+        frame = pictures.read(chosen_training_step(pictures, source)).frame
+        if frame is None:
+            return None
+        kept = st.session_state[_MOMENT] = (source, frame, _lattice_step_chosen(len(frame.gate)))
+    return kept[1], kept[2]
 
 
 def _take_selection(event: Any, cells: np.ndarray[Any, np.dtype[np.int64]]) -> None:

@@ -66,5 +66,16 @@ def test_turn_pick_cut_compare_and_take_away(serve: Serve, open_page: OpenPage, 
 
     page.get_by_role("link", name="Routing").click()
     expect(page.locator(CUBE)).to_have_count(4, timeout=PATIENCE)
-    expect(page.locator(".js-plotly-plot .ternary").first).to_be_visible(timeout=PATIENCE)
+    triangle = page.locator(".st-key-routing_triangle .nsewdrag")
+    triangle.scroll_into_view_if_needed(timeout=PATIENCE)
+    box = triangle.bounding_box()
+    assert box is not None
+    corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.02)]
+    places = [(box["x"] + right * box["width"], box["y"] + down * box["height"]) for right, down in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places:
+        page.mouse.move(*place, steps=4)
+    page.mouse.up()
+    expect(page.get_by_text("64 of 64 cells.")).to_be_visible(timeout=PATIENCE)
     assert distinct_colors(page.locator(f"{CUBE} canvas").nth(1)) > 30

@@ -10,6 +10,7 @@ from lab.figures.routing import (
     entropy_per_step,
     expert_ramp,
     gate_entropy,
+    in_triangle,
     norms_figure,
     overview_scene,
     region_usage,
@@ -56,9 +57,20 @@ def test_the_triangle_draws_the_cells_it_was_given_and_fades_those_outside(frame
     region[8] = True
     figure = ternary_figure(frame, 1, cells, region, chosen=20)
     points, chosen = figure.data
-    np.testing.assert_allclose(np.stack([points.a, points.b, points.c], axis=1), frame.gate[0, cells])
+    np.testing.assert_allclose(np.stack([points.x, points.y], axis=1), in_triangle(frame.gate[0, cells]))
+    assert [row[0].split()[0] for row in points.customdata] == ["3", "8", "20"]
     assert points.marker.opacity[1] > points.marker.opacity[0] == points.marker.opacity[2]
-    assert chosen.a[0] == frame.gate[0, 20, 0]
+    assert (chosen.x[0], chosen.y[0]) == (points.x[2], points.y[2])
+
+
+def test_places_in_the_triangle_tell_the_weights() -> None:
+    top, left, right = in_triangle(np.eye(3))
+    np.testing.assert_allclose(top, [0.5, np.sqrt(0.75)])
+    assert (left.tolist(), right.tolist()) == ([0, 0], [1, 0])
+    weights = np.array([[0.2, 0.5, 0.3]])
+    (place,) = in_triangle(weights)
+    np.testing.assert_allclose(place[1] / np.sqrt(0.75), 0.2)
+    np.testing.assert_allclose(place[0] - 0.1, 0.3)
 
 
 def test_sampled_cells_are_bounded_stable_and_prefer_the_region() -> None:
