@@ -88,16 +88,18 @@ def field_widget(name: str, value: Any, *, key: str, disabled: bool = False) -> 
     if get_origin(kind) is Literal:
         options = list(get_args(kind))
         _begin(key, value)
-        return st.selectbox(field_label(name), options, key=key, **shared)
+        return st.selectbox(field_label(name), options, index=options.index(value), key=key, **shared)
     if get_origin(kind) is tuple:
         return _numbers(name, value, key, disabled)
     _begin(key, value)
     if kind is bool:
-        return st.checkbox(field_label(name), key=key, **shared)
+        return st.checkbox(field_label(name), value, key=key, **shared)
     if kind is str:
-        return st.text_input(field_label(name), key=key, **shared)
+        return st.text_input(field_label(name), value, key=key, **shared)
     if kind is float and _is_share(field):
-        return st.slider(field_label(name), 0.0, 1.0, step=_SHARE_STEP, format="%.3f", key=key, **shared)
+        return st.slider(
+            field_label(name), 0.0, 1.0, value, step=_SHARE_STEP, format="%.3f", key=key, **shared
+        )
     return _number(name, value, key, shared)
 
 
@@ -145,7 +147,11 @@ def set_widgets(settings: Settings, key: str) -> None:
 
 
 def _begin(key: str, value: Any) -> None:
-    """A widget's first value goes through the session, from where it can be changed later."""
+    """A widget's first value goes through the session, from where it can be changed later.
+
+    Every widget is given the value as its default too: a run that is cut short by the next one may not
+    reach the browser, which would then show the default, 0, and send it back.
+    """
     if key not in st.session_state:
         st.session_state[key] = value
 
@@ -167,7 +173,7 @@ def _number(name: str, value: float, key: str, shared: dict[str, Any]) -> float 
     if FIELDS[name].annotation is int:
         low, high = (None if end is None else int(end) for end in (bounds.low, bounds.high))
         count: int = st.number_input(
-            field_label(name), min_value=low, max_value=high, step=1, key=key, **shared
+            field_label(name), min_value=low, max_value=high, value=int(value), step=1, key=key, **shared
         )
         return count
     step = 10.0 ** math.floor(math.log10(value)) if value > 0 else 0.1
@@ -175,6 +181,7 @@ def _number(name: str, value: float, key: str, shared: dict[str, Any]) -> float 
         field_label(name),
         min_value=None if bounds.low is None else float(bounds.low),
         max_value=None if bounds.high is None else float(bounds.high),
+        value=float(value),
         step=min(step, 0.1),
         format="%.6g",
         key=key,
@@ -191,7 +198,12 @@ def _numbers(name: str, value: tuple[int, ...], key: str, disabled: bool) -> tup
         with column:
             chosen.append(
                 st.number_input(
-                    label, step=1, key=f"{key}.{axis}", help=field_help(name), disabled=disabled
+                    label,
+                    value=number,
+                    step=1,
+                    key=f"{key}.{axis}",
+                    help=field_help(name),
+                    disabled=disabled,
                 )
             )
     return tuple(chosen)

@@ -35,6 +35,16 @@ Serve = Callable[..., str]
 OpenPage = Callable[..., Page]
 
 
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """Streamlit's test runner puts the page in the place of the main program and leaves it there; processes
+    that a later test starts would run it.
+    """
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
+
+
 @contextmanager
 def running_server(script: Path, log: Path, *flags: str, base: str = "") -> Iterator[str]:
     """``streamlit run script`` on a free port of this machine only; yields its address."""
