@@ -77,7 +77,7 @@ class TierConnections:
         self.lists = lists
         self.block_cells = block_cells
         self.counts = lists.lengths
-        self.inverse_counts = 1.0 / self.counts.clamp_min(1).double().double()
+        self.inverse_counts = 1.0 / self.counts.clamp_min(1).double()
         self._blocks: AttentionBlocks | None = None
         self._parts: dict[int, list[AttentionBlocks]] = {}
 
@@ -197,7 +197,7 @@ class ConnectionIndex:
 
     def _inverse_total_counts(self) -> Tensor:
         total = torch.stack([connections.counts for connections in self.tiers.values()]).sum(dim=0)
-        return 1.0 / total.clamp_min(1).double().double()
+        return 1.0 / total.clamp_min(1).double()
 
     def without(self, cut: Set[Tier]) -> ConnectionIndex:
         """Return an index in which the tiers ``cut`` are empty; it shares the others with this one."""
