@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args, get_origin
 
 import annotated_types
 import streamlit as st
 from pydantic.fields import FieldInfo
+from streamlit.delta_generator import DeltaGenerator
 
 from cellnet.errors import SettingsError
 from cellnet.settings import Settings, flat_fields, get_value, with_changes
@@ -75,85 +76,108 @@ def field_help(name: str) -> str:
     return f"{field.description}{allowed} In files: `{name}`."
 
 
-def field_widget(name: str, value: Any, *, key: str, disabled: bool = False) -> Any:
-    """Draw the widget that suits ``group.key`` and return what it is set to.
+class Form:
+    """The widgets of some settings, as one run of a page draws them.
 
-    Args:
-        value: what it shows at first; once the session has a value under ``key``, that one counts.
-        key: identity of the widget.
+    A widget starts with the value of its setting and is never given another: Streamlit tells the browser of
+    a value that the program writes in one run only, and where the next run overtakes that one, the browser
+    goes on to show the old value and sends it back. A setting that should show another value gets another
+    widget instead, with a key of its own.
     """
+
+    def __init__(self, key: str, settings: Settings, *, follows: bool = False) -> None:
+        """Begin to draw.
+
+        Args:
+            key: identity of the form; widgets are keyed ``key.generation.group.name``.
+            settings: what the widgets start with.
+            follows: whether to show it when someone else changes the settings, such as another tab. What
+                `checked` returns must then become the settings of the next run, else it is taken for that.
+        """
+        self.settings = settings
+        self.values: dict[str, Any] = {}
+        self.problems: dict[str, str] = {}
+        self._key = key
+        self._follows = follows
+        self._places: dict[str, DeltaGenerator] = {}
+        self._widgets = _widgets(key)
+
+    def fields(self, names: Iterable[str]) -> None:
+        """Draw widgets below each other, and below each a place for what is wrong with it."""
+        for name in names:
+            value = get_value(self.settings, name)
+            widget = self._widgets.setdefault(name, _Widget(value))
+            if widget.value is _NOTHING or (self._follows and widget.value != value):
+                widget.value = value
+                widget.generation += 1
+            self.values[name] = _field(name, value, f"{self._key}.{widget.generation}.{name}")
+            self._places[name] = st.empty()
+
+    def checked(self, others: Mapping[str, Any] | None = None) -> Settings:
+        """The settings with what the widgets are set to, or as they were; says what is wrong at its field.
+
+        Args:
+            others: further ``{"group.key": value}`` to apply.
+        """
+        try:
+            settings = with_changes(self.settings, {**(others or {}), **self.values})
+        except SettingsError as error:
+            settings, self.problems = self.settings, error.problems
+        self._show_problems()
+        if self._follows:
+            for name in self.values:
+                self._widgets[name].value = get_value(settings, name)
+        return settings
+
+    def _show_problems(self) -> None:
+        """Each at its own field, and what belongs to no field of these below them."""
+        for name, text in self.problems.items():
+            if name in self._places:
+                self._places[name].error(text)
+            else:
+                st.error(f"{group_label(name)}: {text}" if name else text)
+
+
+def renew(key: str) -> None:
+    """Let the form under ``key`` show its settings, whatever was typed into it."""
+    for widget in _widgets(key).values():
+        widget.value = _NOTHING
+
+
+@dataclass
+class _Widget:
+    """The newest widget of a setting: the value that it shows unless what was typed is impossible."""
+
+    value: Any
+    generation: int = 0
+
+
+_NOTHING: Final = object()
+
+
+def _widgets(key: str) -> dict[str, _Widget]:
+    """The widgets of a form in this session."""
+    widgets: dict[str, _Widget] = st.session_state.setdefault(f"{key}.widgets", {})
+    return widgets
+
+
+def _field(name: str, value: Any, key: str) -> Any:
+    """Draw the widget that suits ``group.key`` and return what it is set to."""
     field = FIELDS[name]
     kind = field.annotation
-    shared: dict[str, Any] = {"help": field_help(name), "disabled": disabled}
+    label, words = field_label(name), field_help(name)
     if get_origin(kind) is Literal:
         options = list(get_args(kind))
-        _begin(key, value)
-        return st.selectbox(field_label(name), options, index=options.index(value), key=key, **shared)
+        return st.selectbox(label, options, index=options.index(value), key=key, help=words)
     if get_origin(kind) is tuple:
-        return _numbers(name, value, key, disabled)
-    _begin(key, value)
+        return _numbers(name, value, key)
     if kind is bool:
-        return st.checkbox(field_label(name), value, key=key, **shared)
+        return st.checkbox(label, value, key=key, help=words)
     if kind is str:
-        return st.text_input(field_label(name), value, key=key, **shared)
+        return st.text_input(label, value, key=key, help=words)
     if kind is float and _is_share(field):
-        return st.slider(
-            field_label(name), 0.0, 1.0, value, step=_SHARE_STEP, format="%.3f", key=key, **shared
-        )
-    return _number(name, value, key, shared)
-
-
-def field_column(
-    names: Sequence[str], settings: Settings, *, key: str, disabled: bool = False
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Draw widgets below each other.
-
-    Returns:
-        What they are set to, and below each widget an empty place for a message.
-    """
-    values, places = {}, {}
-    for name in names:
-        values[name] = field_widget(name, get_value(settings, name), key=f"{key}.{name}", disabled=disabled)
-        places[name] = st.empty()
-    return values, places
-
-
-def checked(settings: Settings, values: Mapping[str, Any]) -> tuple[Settings, dict[str, str]]:
-    """Settings with ``{"group.key": value}`` applied, or as they were, with what is wrong and where."""
-    try:
-        return with_changes(settings, values), {}
-    except SettingsError as error:
-        return settings, error.problems
-
-
-def show_problems(problems: Mapping[str, str], places: Mapping[str, Any]) -> None:
-    """Say what is wrong, each at its own field, and what belongs to no field of these below them."""
-    for name, text in problems.items():
-        if name in places:
-            places[name].error(text)
-        else:
-            st.error(f"{group_label(name)}: {text}" if name else text)
-
-
-def set_widgets(settings: Settings, key: str) -> None:
-    """Let widgets that were drawn under ``key`` show these settings; before they are drawn again."""
-    for name in FIELDS:
-        value = get_value(settings, name)
-        if f"{key}.{name}" in st.session_state:
-            st.session_state[f"{key}.{name}"] = value
-        for place, axis in enumerate("xyz"):
-            if f"{key}.{name}.{axis}" in st.session_state:
-                st.session_state[f"{key}.{name}.{axis}"] = value[place]
-
-
-def _begin(key: str, value: Any) -> None:
-    """A widget's first value goes through the session, from where it can be changed later.
-
-    Every widget is given the value as its default too: a run that is cut short by the next one may not
-    reach the browser, which would then show the default, 0, and send it back.
-    """
-    if key not in st.session_state:
-        st.session_state[key] = value
+        return st.slider(label, 0.0, 1.0, value, step=_SHARE_STEP, format="%.3f", key=key, help=words)
+    return _number(name, value, key)
 
 
 def _unit(field: FieldInfo) -> str:
@@ -168,42 +192,30 @@ def _is_share(field: FieldInfo) -> bool:
     return inside and field.default >= _LEAST_SHARE
 
 
-def _number(name: str, value: float, key: str, shared: dict[str, Any]) -> float | int:
-    bounds = field_bounds(FIELDS[name])
-    if FIELDS[name].annotation is int:
+def _number(name: str, value: float, key: str) -> float | int:
+    field = FIELDS[name]
+    label, words, bounds = field_label(name), field_help(name), field_bounds(field)
+    if field.annotation is int:
         low, high = (None if end is None else int(end) for end in (bounds.low, bounds.high))
-        count: int = st.number_input(
-            field_label(name), min_value=low, max_value=high, value=int(value), step=1, key=key, **shared
-        )
+        count: int = st.number_input(label, low, high, int(value), step=1, key=key, help=words)
         return count
     step = 10.0 ** math.floor(math.log10(value)) if value > 0 else 0.1
     number: float = st.number_input(
-        field_label(name),
-        min_value=None if bounds.low is None else float(bounds.low),
-        max_value=None if bounds.high is None else float(bounds.high),
-        value=float(value),
+        label,
+        None if bounds.low is None else float(bounds.low),
+        None if bounds.high is None else float(bounds.high),
+        float(value),
         step=min(step, 0.1),
         format="%.6g",
         key=key,
-        **shared,
+        help=words,
     )
     return number
 
 
-def _numbers(name: str, value: tuple[int, ...], key: str, disabled: bool) -> tuple[int, ...]:
-    chosen = []
-    for axis, column, number in zip("xyz", st.columns(3), value, strict=True):
-        _begin(f"{key}.{axis}", number)
-        label = f"{FIELDS[name].title} {axis}"
-        with column:
-            chosen.append(
-                st.number_input(
-                    label,
-                    value=number,
-                    step=1,
-                    key=f"{key}.{axis}",
-                    help=field_help(name),
-                    disabled=disabled,
-                )
-            )
-    return tuple(chosen)
+def _numbers(name: str, value: tuple[int, ...], key: str) -> tuple[int, ...]:
+    title, words = FIELDS[name].title, field_help(name)
+    return tuple(
+        column.number_input(f"{title} {axis}", value=number, step=1, key=f"{key}.{axis}", help=words)
+        for axis, column, number in zip("xyz", st.columns(3), value, strict=True)
+    )

@@ -29,7 +29,7 @@ from lab.figures.data import (
     sentence_table,
 )
 from lab.figures.words import duration
-from lab.forms import FIELDS, checked, field_column, field_help, set_widgets, show_problems
+from lab.forms import FIELDS, Form, field_help
 from lab.training import Phase, TrainingService
 from lab.training.service import data_key
 from lab.uploads import KINDS, MAX_MEGABYTES, list_uploads, store_upload
@@ -150,16 +150,11 @@ def _likely(columns: list[str]) -> int:
 
 def choose_amount(settings: Settings, values: dict[str, Any]) -> tuple[Settings, bool]:
     """Limits and split; returns the settings with all that was chosen, and whether they are possible."""
-    chosen: dict[str, Any] = {}
-    places: dict[str, Any] = {}
+    form = Form(_KEY, settings)
     for column, names in zip(st.columns(2), (DATA_FIELDS[::2], DATA_FIELDS[1::2]), strict=True):
         with column:
-            some, below = field_column(names, settings, key=_KEY)
-        chosen |= some
-        places |= below
-    wanted, problems = checked(settings, values | chosen)
-    show_problems(problems, places)
-    return wanted, not problems
+            form.fields(names)
+    return form.checked(values), not form.problems
 
 
 # The teacher.
@@ -181,12 +176,12 @@ def choose_teacher(service: TrainingService) -> dict[str, Any] | None:
         bind="query-params",
     )
     width = _width(teacher)
-    values, places = field_column(TEACHER_FIELDS, draft, key=_KEY)
-    _, problems = checked(draft, values)
-    show_problems(problems, places)
-    if width is None or problems:
+    form = Form(_KEY, draft)
+    form.fields(TEACHER_FIELDS)
+    form.checked()
+    if width is None or form.problems:
         return None
-    return {"embedding.teacher": teacher, "embedding.teacher_width": width, **values}
+    return {"embedding.teacher": teacher, "embedding.teacher_width": width, **form.values}
 
 
 def _width(teacher: str) -> int | None:
@@ -286,7 +281,6 @@ def _changes(draft: Settings, wanted: Settings) -> dict[str, Any]:
 def _use(service: TrainingService, settings: Settings) -> None:
     changes = _changes(service.draft, settings)
     service.draft = with_changes(service.draft, changes)
-    set_widgets(service.draft, "next")
     said = ", ".join(f"{FIELDS[name].title} {value}" for name, value in changes.items())
     st.session_state[_USED] = f"The next run uses: {said}. Press Start when you are ready."
 

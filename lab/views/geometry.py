@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from cellnet.errors import CellnetError
+from cellnet.errors import CellnetError, SettingsError
 from cellnet.lattice.geometry import filling_ratios
 from cellnet.settings import PRESET_NAMES, Settings, differences, get_value, preset, with_changes
 from lab.calibration import SECONDS, Calibrations
@@ -28,7 +28,7 @@ from lab.figures.geometry import (
     size_text,
 )
 from lab.figures.words import tier_report
-from lab.forms import FIELDS, checked, field_column, set_widgets, show_problems
+from lab.forms import FIELDS, Form, renew
 from lab.training import Snapshot, TrainingService
 from lab.views.markup import table_markup, tier_markup
 from lab.views.status import order
@@ -66,11 +66,11 @@ def planner(service: TrainingService) -> None:
     """The whole page: controls and what they mean on the left, the neighborhood in 3D on the right."""
     snapshot = service.snapshot()
     base = snapshot.settings if snapshot.settings and snapshot.phase.is_training else service.draft
-    _begin(base)
+    kept = _begin(base)
     controls, picture = st.columns([6, 7], gap="large")
     with controls:
         _presets(service, snapshot)
-        settings = _controls(base)
+        settings = _controls(kept)
         st.html(tier_markup(tier_report(settings)))
     with picture:
         _neighborhood(settings)
@@ -84,21 +84,22 @@ def planner(service: TrainingService) -> None:
     _remember(settings)
 
 
-def _begin(base: Settings) -> None:
-    """Fill the widgets as they were left here, else from the address, else from what is trained."""
-    missing = [name for name in PLAN if not {f"{_KEY}.{name}", f"{_KEY}.{name}.x"} & set(st.session_state)]
-    if not missing:
-        return
-    values = {name: get_value(base, name) for name in PLAN}
-    linked, problems = from_link(st.query_params.to_dict())
-    if not problems:
-        _, problems = checked(base, linked)
-    if problems:
-        st.warning("The address of this page cannot be used as it is: " + "; ".join(problems.values()))
-    else:
-        values |= linked
-    values |= st.session_state.get(_KEPT, {})
-    _show({name: values[name] for name in missing})
+def _begin(base: Settings) -> Settings:
+    """The plan as it was left here, else as in the page's address, else the geometry of what is trained."""
+    if _KEPT not in st.session_state:
+        st.session_state[_KEPT] = {name: get_value(base, name) for name in PLAN}
+        linked, problems = from_link(st.query_params.to_dict())
+        if not problems:
+            try:
+                with_changes(base, linked)
+            except SettingsError as error:
+                problems = error.problems
+        if problems:
+            said = "; ".join(problems.values())
+            st.warning(f"The address of this page cannot be used as it is: {said}")
+        else:
+            st.session_state[_KEPT] |= linked
+    return with_changes(base, st.session_state[_KEPT])
 
 
 def from_link(parameters: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -138,14 +139,9 @@ def _remember(settings: Settings) -> None:
 
 
 def _show(values: Mapping[str, Any]) -> None:
-    """Let the widgets show these values, before they are drawn, and keep them should the page be left."""
-    st.session_state[_KEPT] = {**st.session_state.get(_KEPT, {}), **values}
-    for name, value in values.items():
-        if name == "lattice.dimensions":
-            for axis, length in zip(_AXES, value, strict=True):
-                st.session_state[f"{_KEY}.{name}.{axis}"] = length
-        else:
-            st.session_state[f"{_KEY}.{name}"] = value
+    """Plan these values instead, before the widgets are drawn."""
+    st.session_state[_KEPT] |= values
+    renew(_KEY)
 
 
 # What is planned.
@@ -172,13 +168,13 @@ def _take_preset(service: TrainingService, snapshot: Snapshot) -> None:
     _show({key: get_value(settings, key) for key in PLAN})
 
 
-def _controls(base: Settings) -> Settings:
+def _controls(kept: Settings) -> Settings:
     """Size, boundary and the four ratios; what is impossible is said at its field."""
-    values, places = field_column(PLAN, base, key=_KEY)
-    settings, problems = checked(base, values)
-    show_problems(problems, places)
-    if problems:
-        st.caption("Until this is put right, the page shows the geometry of the training.")
+    form = Form(_KEY, kept, follows=True)
+    form.fields(PLAN)
+    settings = form.checked()
+    if form.problems:
+        st.caption("Until this is put right, the page shows the geometry before.")
     return settings
 
 
@@ -262,7 +258,6 @@ def _use_next(service: TrainingService, settings: Settings) -> None:
         st.session_state[_USED] = ""
         st.error(str(error))
         return
-    set_widgets(service.draft, "next")
     said = ", ".join(
         f"{FIELDS[name].title} {size_text(value) if isinstance(value, tuple) else value}"
         for name, value in changes.items()

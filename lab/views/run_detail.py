@@ -11,10 +11,10 @@ import streamlit as st
 
 from cellnet.errors import CellnetError
 from cellnet.runs import CheckpointRecord, RunRecord
-from cellnet.settings import Settings, get_value, to_toml
+from cellnet.settings import Settings, differences, get_value, to_toml
 from cellnet.training.fork import FORKABLE, checkpoint_settings
 from lab.figures.runs import curves_csv, figures_of, run_label
-from lab.forms import FIELDS, checked, field_label, field_widget, group_label, show_problems
+from lab.forms import FIELDS, Form, field_label, group_label
 from lab.report import SENTENCE, html_report
 from lab.server import checkpoint_url, get_shelf, run_url
 from lab.training import Probe, TrainingService
@@ -161,31 +161,23 @@ def _fork(service: TrainingService, run: RunRecord, saved: Sequence[CheckpointRe
         "weights cannot change.",
     )
     base = checkpoint_settings(by_step[step].path)
-    values, places = _fork_fields(names, base, f"runs_fork.{run.id}.{step}")
-    _, problems = checked(base, values)
-    show_problems(problems, places)
-    changes = {name: value for name, value in values.items() if value != get_value(base, name)}
+    form = Form(f"runs_fork.{run.id}.{step}", base)
+    columns = st.columns(3)
+    for place, changed in enumerate(names):
+        with columns[place % 3]:
+            form.fields([changed])
+    changes = {name: new for name, (_, new) in differences(base, form.checked()).items()}
     listed = [f"{field_label(name)} {get_value(base, name)} → {new}" for name, new in changes.items()]
     st.caption(f"Changes: {', '.join(listed)}." if listed else "Nothing is changed yet.")
     st.button(
         "Fork",
         key=f"runs_fork_button.{run.id}",
         type="primary",
-        disabled=busy or bool(problems),
+        disabled=busy or bool(form.problems),
         on_click=order,
         args=(lambda: service.fork_run(run.id, step, changes, name=name),),
         help="Begin the new run now.",
     )
-
-
-def _fork_fields(names: Sequence[str], base: Settings, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    values, places = {}, {}
-    columns = st.columns(3)
-    for place, name in enumerate(names):
-        with columns[place % 3]:
-            values[name] = field_widget(name, get_value(base, name), key=f"{key}.{name}")
-            places[name] = st.empty()
-    return values, places
 
 
 # Checkpoints.

@@ -1,13 +1,13 @@
 """The settings of the next run: presets, the form, and the same as TOML."""
 
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 
 from cellnet.errors import SettingsError
 from cellnet.settings import Settings, from_toml, to_toml
 from cellnet.settings.files import MAX_TOML_BYTES
-from lab.forms import FIELDS, GROUPS, checked, field_column, group_label, set_widgets, show_problems
+from lab.forms import FIELDS, GROUPS, Form, group_label, renew
 from lab.presets import FIRST_LIMIT, PRESETS, lab_preset
 from lab.training import TrainingService
 from lab.views.resume import offer_resume
@@ -39,28 +39,25 @@ def setup_form(service: TrainingService) -> None:
         help="Sets every field below; change what you like afterwards.",
     )
     st.caption(data_note(service.draft))
+    form = Form(_KEY, service.draft, follows=True)
     essentials, geometry, files = st.columns([4, 5, 4], gap="large")
-    values: dict[str, Any] = {}
-    places: dict[str, Any] = {}
     with essentials:
-        _fields(ESSENTIALS, service.draft, values, places)
+        form.fields(ESSENTIALS)
     with geometry:
-        _fields(RATIOS, service.draft, values, places)
+        form.fields(RATIOS)
         tiers = st.container()
     with files:
         _toml(service)
     group = st.pills("All settings", GROUPS, format_func=group_label, key="group")
     if group:
-        names = [name for name in FIELDS if name.startswith(f"{group}.") and name not in values]
+        names = [name for name in FIELDS if name.startswith(f"{group}.") and name not in form.values]
         for place, column in enumerate(st.columns(3, gap="large")):
             with column:
-                _fields(names[place::3], service.draft, values, places)
-    settings, problems = checked(service.draft, values)
-    show_problems(problems, places)
-    st.session_state[DRAFT_INVALID] = "; ".join(problems.values())
-    service.draft = settings
+                form.fields(names[place::3])
+    service.draft = form.checked()
+    st.session_state[DRAFT_INVALID] = "; ".join(form.problems.values())
     with tiers:
-        tier_table(settings)
+        tier_table(service.draft)
 
 
 def data_note(settings: Settings) -> str:
@@ -81,14 +78,6 @@ def data_note(settings: Settings) -> str:
     )
 
 
-def _fields(
-    names: tuple[str, ...] | list[str], settings: Settings, values: dict[str, Any], places: dict[str, Any]
-) -> None:
-    chosen, below = field_column(names, settings, key=_KEY)
-    values |= chosen
-    places |= below
-
-
 def _take_preset(service: TrainingService) -> None:
     if name := st.session_state["preset"]:
         _take(service, lab_preset(name))
@@ -96,7 +85,7 @@ def _take_preset(service: TrainingService) -> None:
 
 def _take(service: TrainingService, settings: Settings) -> None:
     service.draft = settings
-    set_widgets(settings, _KEY)
+    renew(_KEY)
 
 
 def _toml(service: TrainingService) -> None:

@@ -2,13 +2,13 @@
 
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 
-from cellnet.settings import LIVE_SETTINGS, Settings, get_value
+from cellnet.settings import LIVE_SETTINGS, Settings, differences
 from lab.figures.words import gain, tier_report
-from lab.forms import checked, field_column, set_widgets, show_problems
+from lab.forms import Form
 from lab.server import checkpoint_url
 from lab.training import Snapshot, TrainingService
 from lab.views.markup import facts_markup, tier_markup
@@ -23,7 +23,6 @@ RATIOS: Final = (
 RATES: Final = ("training.learning_rate", "gate.temperature")
 WEIGHTS: Final = tuple(sorted(name for name in LIVE_SETTINGS if name.startswith("loss.")))
 _KEY: Final = "live"
-_SEEN: Final = "live_seen"
 _SAVING: Final = "checkpoint_saving"
 _PERIOD: Final = 1.0
 
@@ -34,31 +33,26 @@ def steering(service: TrainingService) -> None:
     snapshot = service.snapshot()
     if snapshot.settings is None or not snapshot.phase.is_training:
         return
-    _follow(snapshot.settings)
+    form = Form(_KEY, snapshot.settings, follows=True)
     geometry, weights, rest = st.columns([5, 4, 4], gap="large")
-    values: dict[str, Any] = {}
-    places: dict[str, Any] = {}
     with geometry:
         st.subheader(
             "Geometry", help="Turn the ratios while the cube learns; the change is marked in every curve."
         )
-        _column(RATIOS, snapshot.settings, values, places)
+        form.fields(RATIOS)
         tiers = st.container()
     with weights:
         st.subheader("Loss weights")
-        _column(WEIGHTS, snapshot.settings, values, places)
+        form.fields(WEIGHTS)
     with rest:
         st.subheader("Rate and gate")
-        _column(RATES, snapshot.settings, values, places)
+        form.fields(RATES)
         run_facts(snapshot)
         _save_button(service, snapshot)
-    wanted, problems = checked(snapshot.settings, values)
-    show_problems(problems, places)
+    wanted = form.checked()
     with tiers:
         tier_table(wanted)
-    changes = {name: value for name, value in values.items() if value != get_value(snapshot.settings, name)}
-    if changes and not problems:
-        st.session_state[_SEEN] = wanted
+    if changes := {name: new for name, (_, new) in differences(snapshot.settings, wanted).items()}:
         order(lambda: service.apply(changes))
 
 
@@ -122,18 +116,3 @@ def _figures(snapshot: Snapshot) -> dict[str, str]:
         hits, misses = snapshot.cache["connection_hits"], snapshot.cache["connection_misses"]
         figures["neighbor lists reused / built"] = f"{hits:,} / {misses:,}"
     return figures
-
-
-def _column(
-    names: tuple[str, ...], settings: Settings, values: dict[str, Any], places: dict[str, Any]
-) -> None:
-    chosen, below = field_column(names, settings, key=_KEY)
-    values |= chosen
-    places |= below
-
-
-def _follow(settings: Settings) -> None:
-    """Show what another tab has changed; a value of ours that was refused stays until it is put right."""
-    if st.session_state.get(_SEEN) != settings:
-        st.session_state[_SEEN] = settings
-        set_widgets(settings, _KEY)

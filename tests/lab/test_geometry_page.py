@@ -14,7 +14,9 @@ from lab.training import TrainingService
 from lab.views.geometry import from_link, to_link
 
 ROOT = Path(__file__).parents[2]
-LOCAL = "geometry.lattice.local_distance_ratio"
+LOCAL = "geometry.0.lattice.local_distance_ratio"
+FILLED = "geometry.2.lattice.local_distance_ratio"
+"""The third widget of the ratio, after a preset and a button that filled an empty tier."""
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def test_an_empty_tier_is_filled_by_its_button_and_used_for_the_next_run(service
     assert any("local tier is empty" in info.value for info in app.info)
     assert "20,078,056" in tables(app)
     app.button(key="geometry_fill_local").click().run()
-    assert app.slider(key=LOCAL).value == 0.1352
+    assert app.slider(key=FILLED).value == 0.1352
     assert not app.info
     app.button(key="geometry_next").click().run()
     assert service.draft.lattice.dimensions == (37, 37, 37)
@@ -65,9 +67,9 @@ def test_an_empty_tier_is_filled_by_its_button_and_used_for_the_next_run(service
     assert service.draft.data == lab_preset(FIRST_RUN).data
     assert "Local ratio 0.1352" in app.success[0].value
     app.switch_page(str(ROOT / "pages" / "train.py")).run()
-    assert app.slider(key="next.lattice.local_distance_ratio").value == 0.1352
+    assert app.slider(key="next.1.lattice.local_distance_ratio").value == 0.1352
     app.switch_page(str(ROOT / "pages" / "geometry.py")).run()
-    assert app.slider(key=LOCAL).value == 0.1352
+    assert app.slider(key=FILLED).value == 0.1352
 
 
 def test_what_is_impossible_is_said_at_its_field(service: TrainingService) -> None:
@@ -75,7 +77,7 @@ def test_what_is_impossible_is_said_at_its_field(service: TrainingService) -> No
     app.slider(key=LOCAL).set_value(0.9).run()
     assert "must not decrease" in app.error[0].value
     app.slider(key=LOCAL).set_value(0.5).run()
-    app.number_input(key="geometry.lattice.dimensions.x").set_value(2).run()
+    app.number_input(key="geometry.0.lattice.dimensions.x").set_value(2).run()
     assert "between 3 and 128" in app.error[0].value
     assert not app.exception
 
@@ -83,7 +85,7 @@ def test_what_is_impossible_is_said_at_its_field(service: TrainingService) -> No
 def test_a_link_shows_the_same_geometry_and_a_broken_one_is_said(service: TrainingService) -> None:
     link = to_link(preset("large"))
     app = open_geometry(**link, cell="1-2-3")
-    assert app.number_input(key="geometry.lattice.dimensions.z").value == 37
+    assert app.number_input(key="geometry.0.lattice.dimensions.z").value == 37
     assert [app.number_input(key=f"geometry_cell_{axis}").value for axis in "xyz"] == [1, 2, 3]
     assert from_link(link) == (
         {f"lattice.{name}": value for name, value in preset("large").lattice if name in KEPT},
@@ -111,7 +113,7 @@ def test_ratios_are_applied_to_the_running_training(service: TrainingService) ->
     service.start(small_settings())
     service.wait_for(lambda seen: seen.step > 4, PATIENCE)
     app = open_geometry()
-    assert app.number_input(key="geometry.lattice.dimensions.x").value == 4
+    assert app.number_input(key="geometry.0.lattice.dimensions.x").value == 4
     assert any("it has this geometry already" in caption.value for caption in app.caption)
     assert any("the running training" in caption.value for caption in app.caption)
     assert "time of a step" in tables(app)
@@ -119,7 +121,7 @@ def test_ratios_are_applied_to_the_running_training(service: TrainingService) ->
     app.button(key="geometry_apply").click().run()
     change = service.wait_for(lambda seen: len(seen.changes) == 1, PATIENCE).changes[0]
     assert (change.key, change.new) == ("lattice.local_distance_ratio", 0.5)
-    app.number_input(key="geometry.lattice.dimensions.x").set_value(5).run()
+    app.number_input(key="geometry.0.lattice.dimensions.x").set_value(5).run()
     assert app.button(key="geometry_apply").disabled
     assert any("4x4x4 cells, which is fixed" in caption.value for caption in app.caption)
 

@@ -60,7 +60,7 @@ def test_idle_offers_start_and_the_form(install: Install) -> None:
     assert enabled(app) == {"Start": True, "Pause": False, "Step": False, "Stop": False}
     assert "Idle" in text(app)
     assert any(f"{FIRST_LIMIT:,} of the about" in caption.value for caption in app.caption)
-    assert app.number_input(key="next.data.limit").value == FIRST_LIMIT
+    assert app.number_input(key="next.0.data.limit").value == FIRST_LIMIT
     assert len(app.get("bidi_component")) == 2
 
 
@@ -70,7 +70,7 @@ def test_a_preset_fills_the_form_and_a_bad_value_keeps_start_from_starting(insta
     app.button_group(key="preset").set_value("seed").run()
     assert service.draft == lab_preset("seed")
     assert any("local tier is empty" in info.value for info in app.info)
-    app.slider(key="next.lattice.local_distance_ratio").set_value(0.9).run()
+    app.slider(key="next.1.lattice.local_distance_ratio").set_value(0.9).run()
     assert "must not decrease" in app.error[0].value
     app.button(key="start").click().run()
     assert service.snapshot().phase is Phase.IDLE
@@ -89,13 +89,13 @@ def test_start_pause_turn_step_resume_stop(install: Install) -> None:
     app.run()
     assert "Paused" in text(app)
     assert enabled(app) == {"Start": False, "Resume": True, "Step": True, "Stop": True}
-    app.slider(key="live.lattice.local_distance_ratio").set_value(0.3).run()
+    app.slider(key="live.0.lattice.local_distance_ratio").set_value(0.3).run()
     assert service.snapshot().settings.lattice.local_distance_ratio == 0.3  # type: ignore[union-attr]
     assert any("local tier is empty" in info.value for info in app.info)
-    app.slider(key="live.lattice.local_distance_ratio").set_value(0.95).run()
+    app.slider(key="live.0.lattice.local_distance_ratio").set_value(0.95).run()
     assert "must not decrease" in app.error[0].value
     assert service.snapshot().settings.lattice.local_distance_ratio == 0.3  # type: ignore[union-attr]
-    app.slider(key="live.lattice.local_distance_ratio").set_value(0.3).run()
+    app.slider(key="live.0.lattice.local_distance_ratio").set_value(0.3).run()
     app.button(key="step").click().run()
     wait(service, lambda seen: seen.phase is Phase.PAUSED and seen.step == paused.step + 1)
     app.run().button(key="pause").click().run()
@@ -142,9 +142,9 @@ def test_a_second_tab_sees_the_same_training_and_follows_the_first(install: Inst
     first.run()
     second = open_train()
     assert enabled(second)["Stop"]
-    first.number_input(key="live.loss.diversity").set_value(0.7).run()
+    first.number_input(key="live.0.loss.diversity").set_value(0.7).run()
     second.run()
-    assert second.number_input(key="live.loss.diversity").value == 0.7
+    assert second.number_input(key="live.1.loss.diversity").value == 0.7
     wait(service, lambda seen: len(seen.changes) == 1)
 
 

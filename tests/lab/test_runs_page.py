@@ -170,7 +170,7 @@ def test_fork_with_changes(service: TrainingService, pair: tuple[str, str]) -> N
     app = open_runs(run, view="go on")
     names = app.multiselect(key=f"runs_fork_names.{run}")
     assert not ARCHITECTURE & set(names.options)
-    key = f"runs_fork.{run}.6"
+    key = f"runs_fork.{run}.6.0"
     app.slider(key=f"{key}.lattice.local_distance_ratio").set_value(0.95).run()
     assert "must not decrease" in app.error[0].value
     assert app.button(key=f"runs_fork_button.{run}").disabled
