@@ -19,7 +19,7 @@ def whole_form() -> None:
 
 
 def shared_form() -> None:
-    """A form of settings that others change too, as those of the next run and of the running training are."""
+    """A form of settings that others change too, as those of the next run are."""
     import streamlit as st
 
     from cellnet.settings import preset, with_changes
