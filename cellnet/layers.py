@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from cellnet.settings import InitSettings
+
+_seeding = threading.Lock()
+"""The random generator is the process's: two threads that make a model must not mix their numbers."""
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw the numbers inside a ``with`` block from a seed, and leave the generator as it was."""
+    with _seeding, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 class ZeroLinear(nn.Linear):

@@ -16,9 +16,6 @@ from cellnet.errors import DataError
 
 Embeddings = npt.NDArray[np.float32]
 
-NEIGHBORS = 10
-_COSINES_AT_ONCE = 2**24
-
 
 @dataclass(frozen=True)
 class ReconstructionMeasures:
@@ -82,40 +79,3 @@ def measure_reconstruction(
         mean_cosine=cosine / count,
         mean_vector_cosine=mean_cosine / count,
     )
-
-
-@torch.no_grad()
-def measure_neighborhoods(
-    student: Embeddings, teacher: Embeddings, *, device: torch.device
-) -> tuple[float, float]:
-    """Return how well reconstructions keep the neighborhoods of their teacher embeddings, by cosine.
-
-    All n * n cosines are computed, a block of at most 2**24 at a time.
-
-    Args:
-        student: reconstructions, (n, D), n > 10.
-        teacher: the embeddings they are of, (n, D).
-        device: where the work runs.
-
-    Returns:
-        knn_overlap_10: mean share of the 10 nearest others among the teacher's that are among the 10
-        nearest others among the student's; and recall_1: share of reconstructions to which no other
-        teacher embedding is nearer than their own.
-    """
-    count = len(teacher)
-    everything = slice(0, count)
-    students = F.normalize(rows_to_tensor(student, everything, device), dim=1)
-    teachers = F.normalize(rows_to_tensor(teacher, everything, device), dim=1)
-    overlap = hits = 0
-    for rows in parts(count, max(1, _COSINES_AT_ONCE // count)):
-        here = torch.arange(rows.start, rows.stop, device=device)
-        nearest = []
-        for vectors in (students, teachers):
-            cosines = vectors[rows] @ vectors.T
-            cosines[here - rows.start, here] = -torch.inf
-            nearest.append(cosines.topk(NEIGHBORS, dim=1).indices)
-        overlap += int((nearest[0].unsqueeze(2) == nearest[1].unsqueeze(1)).sum())
-        across = students[rows] @ teachers.T
-        own = across[here - rows.start, here]
-        hits += int((across > own.unsqueeze(1)).any(dim=1).logical_not().sum())
-    return overlap / (NEIGHBORS * count), hits / count

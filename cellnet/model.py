@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from cellnet.embedding import PCA, make_codec
 from cellnet.errors import CheckpointError, SettingsError
 from cellnet.interventions import Intervention
 from cellnet.lattice.geometry import surface_mask
-from cellnet.layers import initialize
+from cellnet.layers import initialize, seeded
 from cellnet.settings import LatticeSettings, Settings, load_toml, save_toml
 from cellnet.surface import EmbeddingToLatticeMapper, LatticeToEmbeddingExtractor, place
 
@@ -28,9 +27,6 @@ DESCRIPTION_FILE = "config.json"
 FORMAT = "cellnet-model"
 VERSION = 1
 MAX_DESCRIPTION_BYTES = 65_536
-
-_seeding = threading.Lock()
-"""The random generator is the process's: two threads that make a student must not mix their numbers."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +62,7 @@ class CellNet(nn.Module):
         super().__init__()
         self.settings = settings
         placement = place(settings)
-        with _seeding, torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.init.seed)
+        with seeded(settings.init.seed):
             self.codec = make_codec(settings.embedding, placement.size, settings.model.state_size)
             self.mapper = EmbeddingToLatticeMapper(settings, placement)
             self.lattice = Lattice3D(settings)

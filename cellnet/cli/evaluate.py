@@ -1,4 +1,4 @@
-"""Measure a student on sentences, next to its teacher and to PCA of the same width."""
+"""Measure a student on sentences, next to its teacher, PCA of the same width and an MLP of equal size."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from cellnet.cli.evaluation_text import evaluation_text
 from cellnet.cli.options import add_model_source, add_setting_flags, changes_from
-from cellnet.cli.output import Result, table
-from cellnet.cli.progress import EmbeddingProgress, say
-from cellnet.data import load_texts
+from cellnet.cli.output import Result
+from cellnet.cli.progress import EmbeddingProgress, StageProgress, say
+from cellnet.data import load_pairs, load_texts
 from cellnet.device import describe_device, open_device
-from cellnet.embedding import fit_pca
+from cellnet.embedding import PCA, fit_pca
 from cellnet.errors import DataError
-from cellnet.evaluation import evaluate
-from cellnet.lattice.geometry import TIERS
+from cellnet.evaluation import Pairs, Perceptron, as_dict, evaluate, parameter_count, train_perceptron
 from cellnet.loading import LoadedModel, load_model
 from cellnet.measures import Embeddings
 from cellnet.settings import DataSettings, Settings, with_changes
@@ -33,13 +33,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="sentences to evaluate on, all of them; by default the validation part of the training's data",
     )
-    parser.add_argument("--column", default="", help="column of --data with the text")
+    parser.add_argument("--column", default="", help="column of --data and --bank with the text")
     parser.add_argument("--limit", type=int, default=0, help="use at most this many sentences of --data")
     parser.add_argument(
         "--training-data",
         metavar="FILE",
-        help="the sentences that the student was trained on, if they have moved; PCA is fitted on them",
+        help="the sentences that the student was trained on, if they have moved; PCA is fitted on them, "
+        "the MLP student is trained on them, and novelty is measured against them",
     )
+    parser.add_argument(
+        "--pairs",
+        type=Path,
+        metavar="FILE.csv",
+        help="pairs with human scores (columns sentence1, sentence2, score), for Spearman's correlation",
+    )
+    parser.add_argument(
+        "--bank",
+        metavar="FILE",
+        help="more sentences among which each evaluated one must be found (recall)",
+    )
+    parser.add_argument(
+        "--mlp-steps",
+        type=int,
+        metavar="N",
+        help="steps that the MLP student is trained for; by default as many as the student",
+    )
+    parser.add_argument("--no-mlp", action="store_true", help="leave the MLP student out")
+    parser.add_argument(
+        "--lattice-sentences",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="sentences, drawn at random, for the ablation and likeness of the experts and the effective "
+        "dimension; 0 takes all (%(default)s)",
+    )
+    parser.add_argument(
+        "--resamples", type=int, default=1000, help="resamples behind each interval (%(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of all that is drawn (%(default)s)")
     add_setting_flags(parser, "device.device", "data.cache_dir", "embedding.teacher")
 
 
@@ -51,19 +82,85 @@ def run(arguments: argparse.Namespace) -> Result:
         changes["data.source"] = arguments.training_data
     settings = with_changes(loaded.settings, changes)
     device = open_device(settings)
+    pair_texts = None if arguments.pairs is None else load_pairs(arguments.pairs)
+    if pair_texts is not None:
+        say(f"{arguments.pairs}: {pair_texts.summary}")
     training = _training_data(settings, loaded)
-    embeddings, facts = _sentences(arguments, settings, training)
+    reader = _Reader(settings, device, arguments.column)
+    texts, embeddings, facts = _sentences(arguments, settings, training, reader)
+    bank, bank_facts = _bank(arguments, texts, reader)
+    pairs = None
+    if pair_texts is not None:
+        pairs = Pairs(
+            reader.embed(pair_texts.first, "embedding pairs, first sentences"),
+            reader.embed(pair_texts.second, "embedding pairs, second sentences"),
+            np.array(pair_texts.scores),
+        )
+    model = loaded.model.to(device)
+    pca = fit_pca(training.train)
+    perceptron, mlp_facts = _perceptron(arguments, loaded, training, pca, device)
     say(f"evaluating {loaded.name} on {len(embeddings)} sentences")
-    result = evaluate(loaded.model.to(device), fit_pca(training.train), embeddings, device=device)
+    result = evaluate(
+        model,
+        pca,
+        embeddings,
+        device=device,
+        perceptron=perceptron,
+        training=training.train,
+        bank=bank,
+        pairs=pairs,
+        lattice_sentences=arguments.lattice_sentences,
+        resamples=arguments.resamples,
+        seed=arguments.seed,
+        progress=StageProgress(),
+    )
     values = {
         "model": loaded.name,
         "run": loaded.run,
         "step": loaded.step,
         **facts,
-        **result.as_dict(),
+        **as_dict(result),
+        "bank": bank_facts,
+        "pairs_file": None if arguments.pairs is None else str(arguments.pairs),
+        "bad_pairs": None
+        if pair_texts is None
+        else [{"line": row.line, "reason": row.reason} for row in pair_texts.bad_rows],
+        "mlp_training": mlp_facts,
+        "parameters": {
+            "student": parameter_count(model),
+            "mlp": None if perceptron is None else parameter_count(perceptron),
+        },
+        "seed": arguments.seed,
         "device": describe_device(device),
     }
-    return Result(values, _text(values))
+    return Result(values, evaluation_text(values))
+
+
+class _Reader:
+    """Reads and embeds sentences with the student's teacher."""
+
+    def __init__(self, settings: Settings, device: torch.device, column: str) -> None:
+        self._settings = settings
+        self._column = column
+        self._teacher = Teacher.load(settings.embedding, device)
+        self._cache = default_cache_dir(settings.data)
+        self._progress = EmbeddingProgress()
+
+    def texts(self, source: str, limit: int = 0) -> list[str]:
+        """Return the sentences of a file; what is left out is told."""
+        with_changes(self._settings, {"data.source": source})  # refuses what cannot be read
+        texts, report = load_texts(DataSettings(source=source, column=self._column, limit=limit))
+        say(report.summary)
+        return texts
+
+    def embed(self, texts: list[str] | tuple[str, ...], label: str) -> Embeddings:
+        """Return the embeddings of sentences, in their order."""
+        return embed(
+            texts,
+            self._teacher,
+            self._cache,
+            progress=lambda done, total: self._progress(label, done, total),
+        )
 
 
 def _training_data(settings: Settings, loaded: LoadedModel) -> TrainingData:
@@ -71,62 +168,64 @@ def _training_data(settings: Settings, loaded: LoadedModel) -> TrainingData:
         return prepare_data(settings, progress=EmbeddingProgress())
     except DataError as error:
         raise DataError(
-            f"PCA is fitted on the sentences that {loaded.name} was trained on, and they cannot be read: "
-            f"{error}. Give them with --training-data FILE"
+            f"PCA and the MLP student need the sentences that {loaded.name} was trained on, and they "
+            f"cannot be read: {error}. Give them with --training-data FILE"
         ) from None
 
 
 def _sentences(
-    arguments: argparse.Namespace, settings: Settings, training: TrainingData
-) -> tuple[Embeddings, dict[str, Any]]:
-    """Return the embeddings to evaluate on, and where they come from."""
+    arguments: argparse.Namespace, settings: Settings, training: TrainingData, reader: _Reader
+) -> tuple[list[str] | tuple[str, ...], Embeddings, dict[str, Any]]:
+    """Return the sentences to evaluate on, their embeddings, and where they come from."""
     if arguments.data is None:
         facts = {"data": f"validation part of {settings.data.source}", "in_training": 0}
-        return training.validation, {**facts, "sentences": len(training.validation)}
-    source = DataSettings(
-        source=arguments.data,
-        column=arguments.column,
-        limit=arguments.limit,
-        cache_dir=settings.data.cache_dir,
-    )
-    with_changes(settings, {"data.source": arguments.data})  # refuses a kind of file that cannot be read
-    texts, report = load_texts(source)
-    say(report.summary)
+        return training.validation_texts, training.validation, facts
+    texts = reader.texts(arguments.data, arguments.limit)
     seen = set(training.train_texts)
-    progress = EmbeddingProgress()
-    embeddings = embed(
-        texts,
-        Teacher.load(settings.embedding, torch.device(settings.device.device)),
-        default_cache_dir(source),
-        progress=lambda done, total: progress(f"embedding {Path(arguments.data).name}", done, total),
-    )
-    return np.asarray(embeddings), {
-        "data": arguments.data,
-        "in_training": sum(text in seen for text in texts),
-        "sentences": len(texts),
-    }
+    embeddings = reader.embed(texts, f"embedding {Path(arguments.data).name}")
+    return texts, embeddings, {"data": arguments.data, "in_training": sum(text in seen for text in texts)}
 
 
-def _text(values: dict[str, Any]) -> str:
-    names = tuple(values["student"])
-    scores = table([(who, *values[who].values()) for who in ("student", "teacher", "pca")], ("", *names))
-    steps = values["lattice_gain"]
-    gain = table(
-        [
-            (step, explained, over)
-            for step, (explained, over) in enumerate(
-                zip(steps["explained_variance"], steps["over_pca"], strict=True)
-            )
-        ],
-        ("step", "explained variance", "over PCA"),
+def _bank(
+    arguments: argparse.Namespace, texts: list[str] | tuple[str, ...], reader: _Reader
+) -> tuple[Embeddings | None, dict[str, Any] | None]:
+    """Return the embeddings of the bank's other sentences, and what is in the bank."""
+    if arguments.bank is None:
+        return None, None
+    evaluated = set(texts)
+    given = reader.texts(arguments.bank)
+    others = [text for text in given if text not in evaluated]
+    facts = {"file": arguments.bank, "added": len(others), "evaluated_too": len(given) - len(others)}
+    if not others:
+        raise DataError(f"{arguments.bank} holds no sentence that is not evaluated; give another bank")
+    return reader.embed(others, f"embedding {Path(arguments.bank).name}"), facts
+
+
+def _perceptron(
+    arguments: argparse.Namespace,
+    loaded: LoadedModel,
+    training: TrainingData,
+    pca: PCA,
+    device: torch.device,
+) -> tuple[Perceptron | None, dict[str, Any] | None]:
+    """Train the MLP student as the student was trained; return it and how."""
+    if arguments.no_mlp:
+        return None, None
+    whole = loaded.settings.training.max_steps
+    steps = arguments.mlp_steps
+    if steps is None:
+        steps = whole if loaded.step is None else loaded.step
+    elif steps < 1:
+        raise DataError(f"--mlp-steps is {steps}; give at least 1, or --no-mlp")
+    schedule = arguments.mlp_steps or whole
+    bar = StageProgress()
+    mlp = train_perceptron(
+        loaded.model,
+        training.train,
+        steps=steps,
+        schedule_steps=schedule,
+        pca=pca,
+        device=device,
+        progress=lambda done, total: bar("training the MLP student", done, total),
     )
-    experts = table(
-        [(tier, values["gate_mass"][tier], f"{values['expert_ablation'][tier]:+.2%}") for tier in TIERS],
-        ("expert", "gate mass", "loss when silenced"),
-    )
-    seen = f", of which {values['in_training']} were trained on" if values["in_training"] else ""
-    return (
-        f"{values['model']} on {values['sentences']} sentences ({values['data']}){seen}\n\n{scores}\n"
-        f"mean cosine of a constant answer: {values['mean_vector_cosine']:.4f}\n\n{gain}\n\n{experts}\n"
-        f"gate entropy (1 is even): {values['gate_entropy']:.3f}"
-    )
+    return mlp, {"steps": steps, "schedule_steps": schedule, "hidden": mlp.hidden}

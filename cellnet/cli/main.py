@@ -17,7 +17,7 @@ from cellnet.errors import CellnetError
 COMMANDS = {
     "info": "what the settings mean: thresholds, tiers, reach, parameters",
     "train": "train a student, or go on with a run",
-    "evaluate": "measure a student on sentences, next to its teacher and PCA",
+    "evaluate": "measure a student next to its teacher, PCA and an MLP of equal size",
     "probe": "carry single sentences through the cube and show what happens",
     "export": "write a student as a folder or one file",
     "runs": "list, show, describe, delete and restore runs",

@@ -19,7 +19,9 @@ def say(line: str) -> None:
 
 
 class EmbeddingProgress:
-    """A progress bar for each set of sentences on a terminal, else a line at its start and end."""
+    """A progress bar for each set of sentences on a terminal, else a line at its start."""
+
+    unit = " sentences"
 
     def __init__(self) -> None:
         self._label = ""
@@ -33,12 +35,18 @@ class EmbeddingProgress:
                 return  # all of them were in the cache
             if not sys.stderr.isatty():
                 say(f"{label}: {done} of {total}")
-            self._bar = tqdm(total=total, initial=done, desc=label, unit=" sentences", disable=None)
+            self._bar = tqdm(total=total, initial=done, desc=label, unit=self.unit, disable=None)
         if self._bar is not None:
             self._bar.update(done - self._bar.n)
             if done == total:
                 self._bar.close()
                 self._bar = None
+
+
+class StageProgress(EmbeddingProgress):
+    """The same for the stages of a longer work, whose units differ."""
+
+    unit = ""
 
 
 class TrainingProgress:

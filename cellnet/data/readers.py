@@ -102,13 +102,19 @@ def _read_txt(path: Path, column: str) -> Iterator[tuple[int, object] | BadRow]:
     yield from enumerate(_lines(path), start=1)
 
 
-def _read_csv(path: Path, column: str) -> Iterator[tuple[int, object] | BadRow]:
+def read_csv(path: Path) -> Iterator[tuple[int, list[str]] | BadRow]:
+    """Yield (line, fields) of a .csv file: first the header, then every row with as many fields.
+
+    Raises:
+        DataError: if the file is missing or too large, or its header is malformed.
+    """
+    _check_file(path)
     reader = csv.reader(_lines(path), strict=True)
     try:
         header = next(reader, [])
     except csv.Error as error:
         raise DataError(f"the header of {path} is malformed: {error}") from None
-    index = find_column(path, column, header)
+    yield 1, header
     while True:
         line = reader.line_num + 1
         try:
@@ -119,11 +125,20 @@ def _read_csv(path: Path, column: str) -> Iterator[tuple[int, object] | BadRow]:
             yield bad_row(line, f"malformed CSV: {error}", f"lines {line} to {reader.line_num}")
             continue
         if len(fields) == len(header):
-            yield line, fields[index]
+            yield line, fields
         elif not fields:
             yield bad_row(line, "empty", "")
         else:
             yield bad_row(line, f"{len(fields)} fields instead of {len(header)}", ",".join(fields))
+
+
+def _read_csv(path: Path, column: str) -> Iterator[tuple[int, object] | BadRow]:
+    rows = read_csv(path)
+    header = next(rows)
+    assert not isinstance(header, BadRow)
+    index = find_column(path, column, header[1])
+    for row in rows:
+        yield row if isinstance(row, BadRow) else (row[0], row[1][index])
 
 
 def _read_jsonl(path: Path, column: str) -> Iterator[tuple[int, object] | BadRow]:

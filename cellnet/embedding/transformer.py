@@ -38,7 +38,8 @@ class EmbeddingTransformer(nn.Module):
         self.register_buffer("scale", torch.ones(()))
         self.to_surface = nn.Linear(width, code)
         self.from_surface = nn.Linear(code, width)
-        self.from_channels = ZeroLinear(code * (state_size - 1), width, bias=False)
+        if state_size > 1:
+            self.from_channels = ZeroLinear(code * (state_size - 1), width, bias=False)
 
     @torch.no_grad()
     def fit_scaling(self, pca: PCA) -> None:
@@ -74,8 +75,9 @@ class EmbeddingTransformer(nn.Module):
     def decode(self, surface: Float[Tensor, "batch edge edge channels"]) -> Float[Tensor, "batch width"]:
         """Map surfaces with channels (B, n, n, C) to teacher embeddings (B, D)."""
         linear = self.from_surface(surface[..., 0].flatten(1))
-        rest = self.from_channels(surface[..., 1:].flatten(1))
-        centered: Tensor = linear + rest + self.decode_nonlinear(surface)
+        if surface.shape[-1] > 1:
+            linear = linear + self.from_channels(surface[..., 1:].flatten(1))
+        centered: Tensor = linear + self.decode_nonlinear(surface)
         return centered * self.scale + self.mean
 
     def encode_nonlinear(self, centered: Tensor) -> Tensor | float:

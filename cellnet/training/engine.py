@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cellnet.embedding import EmbeddingTransformer
 from cellnet.losses import LOSS_NAMES, LossInput, make_losses, total_loss
 from cellnet.model import CellNet
 from cellnet.settings import Settings
@@ -18,14 +19,16 @@ _BETAS = (0.9, 0.95)
 _WARMUP_BEFORE_CAPTURE = 3
 
 
-def make_optimizer(model: CellNet, settings: Settings, device: torch.device) -> torch.optim.AdamW:
-    """Make AdamW (Loshchilov and Hutter 2019).
+def make_optimizer(model: nn.Module, settings: Settings, device: torch.device) -> torch.optim.AdamW:
+    """Make AdamW (Loshchilov and Hutter 2019) for a model with a ``codec``.
 
     The matrices of layers decay, except the linear path, which decay would pull away from the principal
     components it starts from; its group carries ``linear_path`` and has its own rate. On CUDA rates are
     tensors, so that a captured graph sees their changes.
     """
-    linear_path = [model.codec.to_surface, model.codec.from_surface]
+    codec = model.codec
+    assert isinstance(codec, EmbeddingTransformer)
+    linear_path = [codec.to_surface, codec.from_surface]
     linear = [parameter for layer in linear_path for parameter in layer.parameters()]
     decaying: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
@@ -45,6 +48,16 @@ def make_optimizer(model: CellNet, settings: Settings, device: torch.device) -> 
         for group in groups:
             group["lr"] = torch.tensor(rate, device=device)
     return torch.optim.AdamW(groups, lr=rate, betas=_BETAS, fused=True)
+
+
+def set_rates(optimizer: torch.optim.AdamW, rate: float, linear_path_share: float) -> None:
+    """Set the learning rate of the next step, and the share of it that the linear path gets."""
+    for group in optimizer.param_groups:
+        group_rate = rate * linear_path_share if group["linear_path"] else rate
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(group_rate)
+        else:
+            group["lr"] = group_rate
 
 
 @dataclass(frozen=True)
@@ -166,14 +179,6 @@ class StepEngine:
         result = StepResult(dict(zip(LOSS_NAMES, losses, strict=True)), total, gradient_norm)
         if result.is_finite:
             with self.monitor.stage("optimizer"):
-                self._set_rates(rate, linear_path_share)
+                set_rates(self.optimizer, rate, linear_path_share)
                 self.optimizer.step()
         return result
-
-    def _set_rates(self, rate: float, linear_path_share: float) -> None:
-        for group in self.optimizer.param_groups:
-            group_rate = rate * linear_path_share if group["linear_path"] else rate
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(group_rate)
-            else:
-                group["lr"] = group_rate

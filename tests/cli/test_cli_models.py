@@ -10,55 +10,6 @@ from cellnet.errors import CheckpointError, RunError
 from cellnet.loading import load_model
 from cellnet.runs import RunStore
 
-SCORES = {"explained_variance", "mse", "mean_cosine", "knn_overlap_10", "recall_1"}
-
-
-def test_evaluate_on_the_validation_part_gives_what_training_measured(trained: Cli) -> None:
-    values = trained.json("evaluate", "latest", "--runs", trained.runs, "--step", 6)
-    with RunStore(trained.runs) as store:
-        summary = store.get("latest").summary
-    assert values["step"] == 6
-    for who in ("student", "teacher", "pca"):
-        assert set(values[who]) == SCORES
-    assert values["student"]["explained_variance"] == pytest.approx(summary["explained_variance"], abs=1e-6)
-    assert values["pca"]["explained_variance"] == pytest.approx(summary["pca_explained_variance"], abs=1e-6)
-    assert values["teacher"]["explained_variance"] == pytest.approx(1.0)
-    assert values["teacher"]["knn_overlap_10"] == 1.0
-    gain = values["lattice_gain"]
-    assert len(gain["explained_variance"]) == 3
-    assert gain["explained_variance"][-1] == pytest.approx(summary["explained_variance"], abs=1e-6)
-    assert gain["over_pca"][-1] == pytest.approx(
-        values["student"]["explained_variance"] - values["pca"]["explained_variance"], abs=1e-6
-    )
-    assert sum(values["gate_mass"].values()) == pytest.approx(1.0, abs=1e-5)
-    assert set(values["expert_ablation"]) == {"local", "functional", "distant"}
-
-
-def test_evaluate_on_a_file_counts_what_was_trained_on(trained: Cli) -> None:
-    values = trained.json("evaluate", "latest", "--runs", trained.runs, "--data", trained.data)
-    assert values["sentences"] == 80
-    assert 40 < values["in_training"] < 80
-    code, out, err = trained("evaluate", "latest", "--runs", trained.runs)
-    assert code == 0, err
-    assert "lattice" not in err
-    assert "over PCA" in out
-
-
-def test_an_exported_folder_is_evaluated_where_its_training_data_is(trained: Cli, tmp_path: Path) -> None:
-    trained.json("export", "latest", tmp_path / "student", "--runs", trained.runs)
-    moved = tmp_path / "elsewhere.txt"
-    code, _, err = trained("evaluate", tmp_path / "student", "--data.cache_dir", tmp_path / "cache")
-    assert code == 0, err
-    trained.data.rename(moved)
-    try:
-        code, _, err = trained("evaluate", tmp_path / "student")
-        assert code == 2
-        assert "--training-data" in err
-        code, _, err = trained("evaluate", tmp_path / "student", "--training-data", moved)
-        assert code == 0, err
-    finally:
-        moved.rename(trained.data)
-
 
 def test_probe_tells_what_happens_to_a_sentence(trained: Cli) -> None:
     text = trained.data.read_text("utf-8").splitlines()[0]

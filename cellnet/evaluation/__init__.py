@@ -1,0 +1,31 @@
+"""How good a student is: next to its teacher, PCA and an MLP of equal size, with confidence intervals."""
+
+from cellnet.evaluation.evaluate import Band, Evaluation, StepGains, evaluate
+from cellnet.evaluation.intervals import LEVEL, Estimate
+from cellnet.evaluation.lattice import InteriorMeasures, LatticeMeasures, measure_lattice
+from cellnet.evaluation.perceptron import Perceptron, parameter_count, train_perceptron
+from cellnet.evaluation.readouts import readouts
+from cellnet.evaluation.scores import NEIGHBORS, SCORES
+from cellnet.evaluation.subjects import WHO, Pairs
+from cellnet.evaluation.values import as_dict
+
+__all__ = [
+    "LEVEL",
+    "NEIGHBORS",
+    "SCORES",
+    "WHO",
+    "Band",
+    "Estimate",
+    "Evaluation",
+    "InteriorMeasures",
+    "LatticeMeasures",
+    "Pairs",
+    "Perceptron",
+    "StepGains",
+    "as_dict",
+    "evaluate",
+    "measure_lattice",
+    "parameter_count",
+    "readouts",
+    "train_perceptron",
+]

@@ -1,0 +1,19 @@
+"""What the student would answer if the cube stopped after each step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from cellnet.model import CellNet
+
+
+def readouts(model: CellNet, embeddings: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Yield what is read out after each step 0..T, (B, D), and the gate of that step, (B, N, 3)."""
+    states = model.mapper(model.codec.encode(embeddings))
+    yield model.codec.decode(model.extractor(states)), None
+    for _ in range(model.settings.model.steps):
+        output = model.lattice(states, steps=1, keep_trace=True)
+        states = output.final
+        yield model.codec.decode(model.extractor(states)), output.trace[0].gate

@@ -1,0 +1,87 @@
+"""The MLP student: as many parameters, the same start, and trained on the same data."""
+
+import numpy as np
+import pytest
+import torch
+
+from cellnet.benchmark import random_data
+from cellnet.embedding import fit_pca
+from cellnet.errors import DataError
+from cellnet.evaluation import Perceptron, parameter_count, train_perceptron
+from cellnet.losses import LossInput, make_losses
+from cellnet.measures import measure_reconstruction
+from cellnet.model import CellNet
+from cellnet.settings import Settings, preset, with_changes
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("codec", ["linear", "autoencoder"])
+def test_it_has_the_parameters_of_the_student(codec: str) -> None:
+    student = CellNet(with_changes(preset("quickstart"), {"embedding.type": codec}))
+    mlp = Perceptron.like(student)
+    assert parameter_count(mlp) == pytest.approx(parameter_count(student), rel=2e-3)
+    assert mlp(torch.randn(3, 384)).surface_in.shape == (3, 8, 8)
+
+
+def test_it_starts_as_pca(settings: Settings) -> None:
+    data = random_data(settings, 120)
+    pca = fit_pca(data.train)
+    mlp = Perceptron.like(CellNet(settings))
+    mlp.start_from(pca)
+    x = torch.from_numpy(data.validation)
+    with torch.no_grad():
+        assert torch.allclose(mlp(x).embeddings, pca.reconstruct(x, 25), atol=1e-4)
+
+
+def test_it_learns_with_the_losses_and_batches_of_the_student(settings: Settings) -> None:
+    settings = with_changes(
+        settings, {"training.batch_size": 16, "training.warmup_steps": 5, "loss.diversity": 0.0}
+    )
+    data = random_data(settings, 300)
+    nonlinear = np.tanh(2.0 * data.train) + data.train**2 / 4
+    student = CellNet(settings)
+    before = [parameter.clone() for parameter in student.parameters()]
+    told = []
+    mlp = train_perceptron(
+        student, nonlinear, steps=40, device=CPU, progress=lambda *done: told.append(done)
+    )
+    assert told[-1] == (40, 40)
+    assert not mlp.training
+    assert all(torch.equal(a, b) for a, b in zip(before, student.parameters(), strict=True))
+    pca = fit_pca(nonlinear)
+    with torch.no_grad():
+        learned, started = (
+            measure_reconstruction(answer, nonlinear, device=CPU).explained_variance
+            for answer in (lambda x: mlp(x).embeddings, lambda x: pca.reconstruct(x, 25))
+        )
+    assert learned > started + 0.0005
+    again = train_perceptron(student, nonlinear, steps=40, device=CPU)
+    assert all(torch.equal(a, b) for a, b in zip(mlp.parameters(), again.parameters(), strict=True))
+
+
+def test_its_first_step_is_that_of_adam_on_the_weighted_losses(settings: Settings) -> None:
+    settings = with_changes(settings, {"training.batch_size": 33, "training.clip_norm": 1e6})
+    data = random_data(settings, 44)  # one batch holds all training sentences
+    student = CellNet(settings)
+    start = Perceptron.like(student)
+    start.start_from(fit_pca(data.train))
+    batch = torch.from_numpy(data.train)
+    seen = LossInput(batch, start(batch), torch.zeros(0, dtype=torch.int64), (5, 5, 5))
+    losses = make_losses(settings.loss)
+    total = losses["reconstruction"](seen) + 0.5 * losses["similarity"](seen)
+    (total + settings.loss.diversity * losses["diversity"](seen)).backward()
+    trained = train_perceptron(student, data.train, steps=1, schedule_steps=4000, device=CPU)
+    rate = settings.training.learning_rate / settings.training.warmup_steps
+    gradient = start.codec.decoder[2].bias.grad
+    assert gradient is not None
+    moved = trained.codec.decoder[2].bias - start.codec.decoder[2].bias
+    assert torch.allclose(moved, -rate * gradient.sign(), rtol=1e-2, atol=1e-9)
+
+
+def test_a_student_with_too_few_parameters_is_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cellnet.evaluation.perceptron.parameter_count", lambda model: 1000)
+    with pytest.raises(DataError, match="1000 parameters, too few for an MLP"):
+        Perceptron.like(CellNet(settings))
