@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from cellnet.dynamics import Lattice3D, LatticeOutput
 from cellnet.embedding import PCA, make_codec
+from cellnet.encoding import SentenceEncoder
 from cellnet.errors import CheckpointError, SettingsError
 from cellnet.interventions import Intervention
 from cellnet.lattice.geometry import surface_mask
 from cellnet.layers import initialize, seeded
-from cellnet.settings import LatticeSettings, Settings, load_toml, save_toml
+from cellnet.settings import EmbeddingSettings, LatticeSettings, Settings, load_toml, save_toml
 from cellnet.surface import EmbeddingToLatticeMapper, LatticeToEmbeddingExtractor, place
+
+if TYPE_CHECKING:
+    from cellnet.teacher import Teacher
 
 MODEL_FILE = "model.safetensors"
 SETTINGS_FILE = "settings.toml"
@@ -46,8 +51,8 @@ class StudentOutput:
     lattice: LatticeOutput
 
 
-class CellNet(nn.Module):
-    """The whole student.
+class CellNet(SentenceEncoder):
+    """The whole student; with a teacher attached it encodes texts (see `SentenceEncoder.encode`).
 
     Args:
         settings: the settings tree; ``settings.init`` seeds the starting weights.
@@ -70,6 +75,19 @@ class CellNet(nn.Module):
             initialize(self, settings.init)
         interior = (~surface_mask(settings.lattice.dimensions)).nonzero().flatten()
         self.register_buffer("interior", interior, persistent=False)
+
+    @property
+    def code_width(self) -> int:
+        """Width of a code: n * n, 64 for an 8 x 8 surface."""
+        return int(self.codec.surface_size**2)
+
+    def codes(self, embeddings: Float[Tensor, "batch width"]) -> Float[Tensor, "batch code"]:
+        """Return the codes (B, n*n) of teacher embeddings (B, D): what is put on the surface."""
+        return self.codec.encode(embeddings).flatten(1)
+
+    def embedding_settings(self) -> EmbeddingSettings:
+        """Return the settings of the teacher and the codec."""
+        return self.settings.embedding
 
     def start_from(self, pca: PCA) -> None:
         """Take scaling, and with ``embedding.pca_initialization`` the linear path, from a PCA."""
@@ -133,11 +151,14 @@ class CellNet(nn.Module):
         (target / DESCRIPTION_FILE).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def from_pretrained(cls, folder: Path | str, device: torch.device | str = "cpu") -> CellNet:
-        """Read what `save_pretrained` wrote.
+    def from_pretrained(
+        cls, folder: Path | str, device: torch.device | str = "cpu", teacher: Teacher | None = None
+    ) -> CellNet:
+        """Read what `save_pretrained` wrote, and attach a teacher if one is given.
 
         Raises:
             CheckpointError: if files are missing, damaged or do not fit each other.
+            TeacherError: if the teacher is not of the kind that the student was trained with.
         """
         source = Path(folder)
         for name in (MODEL_FILE, SETTINGS_FILE, DESCRIPTION_FILE):
@@ -152,6 +173,8 @@ class CellNet(nn.Module):
             model.load_state_dict(load_file(source / MODEL_FILE))
         except (SafetensorError, RuntimeError) as error:
             raise CheckpointError(f"{source / MODEL_FILE} does not fit its settings: {error}") from None
+        if teacher is not None:
+            model.attach_teacher(teacher)
         return model.to(device)
 
 

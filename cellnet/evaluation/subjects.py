@@ -53,7 +53,7 @@ def subjects(model: CellNet, pca: PCA, perceptron: Perceptron | None) -> dict[st
     found = {
         "student": Subject(
             lambda batch: model(batch, stop_early=False).embeddings,
-            lambda batch: model.codec.encode(batch).flatten(1),
+            model.codes,
         ),
         "teacher": Subject(lambda batch: batch),
         "pca": Subject(

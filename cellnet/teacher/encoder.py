@@ -35,6 +35,7 @@ class Teacher:
 
     Attributes:
         name: the setting ``embedding.teacher``.
+        settings: what it was loaded with.
         tokenizer: the tokenizer of the transformer.
         width: width D of the embeddings.
         fingerprint: SHA-256 of all that decides the embeddings: weights, configuration, tokenizer,
@@ -53,7 +54,7 @@ class Teacher:
         self.tokenizer = tokenizer
         self.fingerprint = fingerprint
         self.device = device
-        self._settings = settings
+        self.settings = settings
         self._model = model.to(device=device, dtype=torch.float32).eval().requires_grad_(False)
         self.width: int = _width(model, settings)
         _check_length(model, tokenizer, settings)
@@ -103,8 +104,8 @@ class Teacher:
         """
         result = np.empty((len(texts), self.width), dtype=np.float32)
         order = np.argsort(self._token_counts(texts), kind="stable")[::-1]
-        for start in range(0, len(order), self._settings.teacher_batch_size):
-            rows = order[start : start + self._settings.teacher_batch_size]
+        for start in range(0, len(order), self.settings.teacher_batch_size):
+            rows = order[start : start + self.settings.teacher_batch_size]
             result[rows] = self._embed([texts[row] for row in rows]).cpu().numpy()
         if not np.isfinite(result).all():
             raise TeacherError(
@@ -118,14 +119,14 @@ class Teacher:
         return [len(ids) for ids in self._tokenize(list(texts))["input_ids"]]
 
     def _tokenize(self, texts: list[str], **options: Any) -> Any:
-        return self.tokenizer(texts, truncation=True, max_length=self._settings.max_tokens, **options)
+        return self.tokenizer(texts, truncation=True, max_length=self.settings.max_tokens, **options)
 
     @torch.inference_mode()
     def _embed(self, texts: list[str]) -> Tensor:
         batch = self._tokenize(texts, padding=True, return_tensors="pt").to(self.device)
         states_BLD: Tensor = self._model(**batch).last_hidden_state
-        pooled_BD = pool(states_BLD, batch["attention_mask"], self._settings.pooling)
-        return functional.normalize(pooled_BD, dim=-1) if self._settings.normalize else pooled_BD
+        pooled_BD = pool(states_BLD, batch["attention_mask"], self.settings.pooling)
+        return functional.normalize(pooled_BD, dim=-1) if self.settings.normalize else pooled_BD
 
 
 def pool(states_BLD: Tensor, mask_BL: Tensor, pooling: str) -> Tensor:
