@@ -62,7 +62,7 @@ def _notes(values: dict[str, Any]) -> str:
         more = ", ..." if len(bad) > 5 else ""
         lines.append(
             f"spearman: {values['pairs']} pairs of {values['pairs_file']}"
-            + (f"; {len(bad)} rows left out, lines {shown}{more}" if bad else "")
+            + (f"; {len(bad)} left out, by line: {shown}{more}" if bad else "")
         )
     else:
         lines.append("spearman: not measured; --pairs FILE.csv gives pairs with human scores")
@@ -84,7 +84,10 @@ def _differences(values: dict[str, Any]) -> str:
         if scores is not None
     }
     names = next(iter(columns.values()))
-    rows = [(name, *(_estimate(**scores[name]) for scores in columns.values())) for name in names]
+    rows = [
+        (name, *(_estimate(**scores[name], form=_form(name)) for scores in columns.values()))
+        for name in names
+    ]
     level = values["intervals"]["level"]
     return (
         f"{table(rows, ('score', *columns))}\n"
@@ -166,5 +169,9 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _estimate(value: float, low: float, high: float) -> str:
-    return f"{value:+.4f} [{low:+.4f}, {high:+.4f}]"
+def _form(score: str) -> str:
+    return "+.2e" if score == "mse" else "+.4f"
+
+
+def _estimate(value: float, low: float, high: float, form: str = "+.4f") -> str:
+    return f"{value:{form}} [{low:{form}}, {high:{form}}]"

@@ -6,41 +6,28 @@ block of cosines and one set of resamples are in memory at a time.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from cellnet.embedding import PCA
 from cellnet.errors import DataError
-from cellnet.evaluation.correlation import spearman
-from cellnet.evaluation.intervals import Estimate, Numbers, estimate
+from cellnet.evaluation.estimates import Scores, all_measures, compared, pair_estimates, scores_of
+from cellnet.evaluation.intervals import Estimate, estimate
 from cellnet.evaluation.lattice import LatticeMeasures, measure_lattice
 from cellnet.evaluation.neighbors import (
     Counts,
-    count_nearer,
     nearest_cosine,
     nearest_others,
-    shared_neighbors,
 )
 from cellnet.evaluation.perceptron import Perceptron
-from cellnet.evaluation.readouts import readouts
-from cellnet.evaluation.scores import NEIGHBORS, PerSentence, errors_and_cosines, host, scratch
-from cellnet.evaluation.subjects import Pairs, pair_cosines, subjects
-from cellnet.lattice.geometry import TIERS, Tier
-from cellnet.measures import Embeddings, parts, rows_to_tensor
+from cellnet.evaluation.scores import NEIGHBORS
+from cellnet.evaluation.sentences import Progress, StepByStep, Work, constant_answer, measure_sentences
+from cellnet.evaluation.subjects import Pairs, subjects
+from cellnet.lattice.geometry import Tier
+from cellnet.measures import Embeddings
 from cellnet.model import CellNet
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
-
-Scores = dict[str, Estimate]
-"""The measures of one subject, by name."""
 
 FEWEST_RESAMPLES = 40
 FEWEST_PAIRS = 3
@@ -115,51 +102,6 @@ class Evaluation:
     resamples: int
 
 
-@dataclass(frozen=True)
-class _Work:
-    """How the work is done."""
-
-    device: torch.device
-    batch_size: int
-    progress: Progress
-
-    def stage(self, label: str) -> Callable[[int, int], None]:
-        return partial(self.progress, label)
-
-
-class _StepByStep:
-    """The student's answer after all steps; keeps what each step was worth and how the gate mixed."""
-
-    def __init__(self, model: CellNet) -> None:
-        self._model = model
-        self._errors: list[Numbers] = []
-        self._mass = np.zeros(len(TIERS))
-        self._entropy = 0.0
-
-    def __call__(self, target: Tensor) -> Tensor:
-        answer, errors = target, []
-        for answer, gate in readouts(self._model, target):
-            errors.append(host(errors_and_cosines(answer, target)[0]))
-            if gate is not None:
-                self._mass += host(gate.double().mean(dim=1).sum(dim=0))
-                self._entropy += float(torch.special.entr(gate.double()).sum(dim=2).mean(dim=1).sum())
-        self._errors.append(np.stack(errors))
-        return answer
-
-    @property
-    def errors(self) -> Numbers:
-        """Squared error of each sentence after each step, (T + 1, n)."""
-        return np.concatenate(self._errors, axis=1)
-
-    @property
-    def gate(self) -> tuple[dict[Tier, float], float]:
-        """Mean weight of each expert, and the mean entropy over that of an even mixture."""
-        errors = self.errors
-        passes = (len(errors) - 1) * errors.shape[1]
-        mass = dict(zip(TIERS, (self._mass / passes).tolist(), strict=True))
-        return mass, self._entropy / passes / math.log(len(TIERS))
-
-
 @torch.no_grad()
 def evaluate(
     model: CellNet,
@@ -202,32 +144,32 @@ def evaluate(
     """
     _check(model, embeddings, bank, pairs, resamples)
     model.eval()
-    work = _Work(device, batch_size, progress)
+    work = Work(device, batch_size, progress)
     measured = subjects(model, pca, perceptron)
     mean = torch.from_numpy(embeddings.mean(axis=0, dtype=np.float64)).to(device)
-    spread, mean_vector_cosine = _constant_answer(embeddings, mean, work)
+    spread, mean_vector_cosine = constant_answer(embeddings, mean, work)
     if not spread.any():
         raise DataError("all embeddings are equal, so there is no variance to explain; give more sentences")
 
     neighbors = nearest_others(
         embeddings, NEIGHBORS, device=device, progress=work.stage("teacher's neighbors")
     )
-    student = _StepByStep(model)
+    student = StepByStep(model)
     answers = {who: subject.answer for who, subject in measured.items()} | {"student": student}
     sentences = {
-        who: _measure(who, answer, embeddings, spread, neighbors, bank, work)
+        who: measure_sentences(who, answer, embeddings, spread, neighbors, bank, work)
         for who, answer in answers.items()
     }
     errors = student.errors
     members = _novelty_bands(embeddings, training, bands, work)
     estimates = estimate(
-        lambda weights: _all_measures(sentences, errors, [rows for _, _, rows in members], weights),
+        lambda weights: all_measures(sentences, errors, [rows for _, _, rows in members], weights),
         len(embeddings),
         resamples=resamples,
         seed=seed,
     )
     if pairs is not None:
-        estimates |= _pair_estimates(model, pca, perceptron, pairs, resamples, seed, work)
+        estimates |= pair_estimates(model, pca, perceptron, pairs, resamples, seed, work)
     lattice = measure_lattice(
         model,
         _sample(embeddings, lattice_sentences, seed),
@@ -239,14 +181,16 @@ def evaluate(
     others = [who for who in ("pca", "mlp") if who in sentences]
     steps = range(len(errors))
     return Evaluation(
-        scores={who: _scores(estimates, who) for who in sentences},
-        differences={f"student_minus_{who}": _scores(estimates, f"student_minus_{who}") for who in others},
+        scores={who: scores_of(estimates, who) for who in sentences},
+        differences={
+            f"student_minus_{who}": scores_of(estimates, f"student_minus_{who}") for who in others
+        },
         novelty=tuple(
             Band(
                 low,
                 high,
                 len(rows),
-                {who: _scores(estimates, f"band {band}", who) for who in _compared(sentences)},
+                {who: scores_of(estimates, f"band {band}", who) for who in compared(sentences)},
             )
             for band, (low, high, rows) in enumerate(members)
         ),
@@ -288,48 +232,8 @@ def _check(
         )
 
 
-def _constant_answer(embeddings: Embeddings, mean: Tensor, work: _Work) -> tuple[Numbers, float]:
-    """Return |y - mean|^2 of each sentence, (n,), and the mean cosine between y and the mean."""
-    spread, cosines = np.empty(len(embeddings)), np.empty(len(embeddings))
-    for rows in parts(len(embeddings), 4096):
-        target = rows_to_tensor(embeddings, rows, work.device).double()
-        spread[rows] = host((target - mean).square().sum(dim=1))
-        cosines[rows] = host(F.cosine_similarity(mean.expand_as(target), target, dim=1))
-    return spread, float(cosines.mean())
-
-
-def _measure(
-    who: str,
-    answer: Callable[[Tensor], Tensor],
-    embeddings: Embeddings,
-    spread: Numbers,
-    neighbors: Counts,
-    bank: Embeddings | None,
-    work: _Work,
-) -> PerSentence:
-    """Measure what one subject gives back, sentence by sentence."""
-    count, width = embeddings.shape
-    if who == "teacher":  # its own answer: exact, and no embedding is nearer to it than itself
-        return PerSentence(np.zeros(count), np.ones(count), np.ones(count), np.zeros(count), spread, width)
-    given = scratch(count, width)
-    errors, cosines = np.empty(count), np.empty(count)
-    for rows in parts(count, work.batch_size):
-        target = rows_to_tensor(embeddings, rows, work.device)
-        result = answer(target).float()
-        given[rows] = result.cpu().numpy()
-        error, cosine = errors_and_cosines(result, target)
-        errors[rows], cosines[rows] = host(error), host(cosine)
-        work.progress(who, rows.stop, count)
-    own = nearest_others(given, NEIGHBORS, device=work.device, progress=work.stage(f"{who}: neighbors"))
-    nearer = count_nearer(
-        given, embeddings, device=work.device, others=bank, progress=work.stage(f"{who}: recall")
-    )
-    overlap = shared_neighbors(own, neighbors)
-    return PerSentence(errors, cosines, overlap, nearer.astype(np.float64), spread, width)
-
-
 def _novelty_bands(
-    embeddings: Embeddings, training: Embeddings | None, bands: int, work: _Work
+    embeddings: Embeddings, training: Embeddings | None, bands: int, work: Work
 ) -> list[tuple[float, float, Counts]]:
     """Return lowest and highest cosine and the sentences of each band that has some, most novel first."""
     if training is None:
@@ -341,76 +245,6 @@ def _novelty_bands(
     band = np.searchsorted(edges, cosines, side="right")
     members = [np.flatnonzero(band == place) for place in range(bands)]
     return [(float(cosines[rows].min()), float(cosines[rows].max()), rows) for rows in members if len(rows)]
-
-
-def _compared(sentences: Mapping[str, object]) -> list[str]:
-    """The subjects, and the student minus each of those it can be better than."""
-    return [*sentences, *(f"student_minus_{who}" for who in ("pca", "mlp") if who in sentences)]
-
-
-def _all_measures(
-    sentences: Mapping[str, PerSentence], errors: Numbers, bands: list[Counts], weights: Numbers
-) -> dict[tuple[str, ...], Numbers]:
-    """Return all that is measured of sentences, under each row of weights (R, n)."""
-    found: dict[tuple[str, ...], Numbers] = {}
-    _add_scores(found, (), sentences, weights)
-    for band, rows in enumerate(bands):
-        those = {who: measured.of(rows) for who, measured in sentences.items()}
-        _add_scores(found, (f"band {band}",), those, weights[:, rows])
-    explained = 1.0 - (weights @ errors.T) / (weights @ sentences["student"].spread)[:, None]
-    for step, value in enumerate(explained.T):
-        found["steps", "explained_variance", str(step)] = value
-        found["steps", "over_first", str(step)] = value - explained[:, 0]
-        for who in ("pca", "mlp"):
-            if who in sentences:
-                found["steps", f"over_{who}", str(step)] = value - found[who, "explained_variance"]
-    return found
-
-
-def _add_scores(
-    found: dict[tuple[str, ...], Numbers],
-    prefix: tuple[str, ...],
-    sentences: Mapping[str, PerSentence],
-    weights: Numbers,
-) -> None:
-    scores = {who: measured.scores(weights) for who, measured in sentences.items()}
-    for who, values in scores.items():
-        for name, value in values.items():
-            found[(*prefix, who, name)] = value
-            if who in ("pca", "mlp"):
-                found[(*prefix, f"student_minus_{who}", name)] = scores["student"][name] - value
-
-
-def _pair_estimates(
-    model: CellNet,
-    pca: PCA,
-    perceptron: Perceptron | None,
-    pairs: Pairs,
-    resamples: int,
-    seed: int,
-    work: _Work,
-) -> dict[tuple[str, ...], Estimate]:
-    cosines: dict[tuple[str, str], Numbers] = {}
-    cosines_of = partial(pair_cosines, pairs=pairs, device=work.device, batch_size=work.batch_size)
-    for who, subject in subjects(model, pca, perceptron).items():
-        cosines[who, "spearman"] = cosines_of(subject.answer)
-        if subject.code is not None:
-            cosines[who, "spearman_code"] = cosines_of(subject.code)
-
-    def measure(weights: Numbers) -> dict[tuple[str, ...], Numbers]:
-        found: dict[tuple[str, ...], Numbers] = {
-            key: spearman(values, pairs.scores, weights) for key, values in cosines.items()
-        }
-        for who, name in cosines:
-            if who in ("pca", "mlp"):
-                found[f"student_minus_{who}", name] = found["student", name] - found[who, name]
-        return found
-
-    return estimate(measure, len(pairs.scores), resamples=resamples, seed=seed)
-
-
-def _scores(estimates: Mapping[tuple[str, ...], Estimate], *prefix: str) -> Scores:
-    return {key[-1]: value for key, value in estimates.items() if key[:-1] == prefix}
 
 
 def _sample(embeddings: Embeddings, count: int, seed: int) -> Embeddings:

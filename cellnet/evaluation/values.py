@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cellnet.evaluation.evaluate import Band, Evaluation, Scores
+from cellnet.evaluation.estimates import Scores
+from cellnet.evaluation.evaluate import Band, Evaluation
 from cellnet.evaluation.intervals import LEVEL, Estimate
 from cellnet.evaluation.subjects import WHO
 from cellnet.lattice.geometry import TIERS
