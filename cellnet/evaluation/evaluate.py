@@ -16,11 +16,7 @@ from cellnet.errors import DataError
 from cellnet.evaluation.estimates import Scores, all_measures, compared, pair_estimates, scores_of
 from cellnet.evaluation.intervals import Estimate, estimate
 from cellnet.evaluation.lattice import LatticeMeasures, measure_lattice
-from cellnet.evaluation.neighbors import (
-    Counts,
-    nearest_cosine,
-    nearest_others,
-)
+from cellnet.evaluation.neighbors import Counts, nearest_cosine, nearest_others
 from cellnet.evaluation.perceptron import Perceptron
 from cellnet.evaluation.scores import NEIGHBORS
 from cellnet.evaluation.sentences import Progress, StepByStep, Work, constant_answer, measure_sentences
@@ -248,6 +244,8 @@ def _novelty_bands(
 
 
 def _sample(embeddings: Embeddings, count: int, seed: int) -> Embeddings:
+    if count < 0:
+        raise DataError(f"{count} sentences cannot be drawn; give 0 for all of them")
     if not 0 < count < len(embeddings):
         return embeddings
     rows = np.random.default_rng(seed).choice(len(embeddings), count, replace=False)

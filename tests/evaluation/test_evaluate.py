@@ -255,6 +255,7 @@ def test_what_cannot_be_evaluated_is_refused(model: CellNet, data: TrainingData,
         (y, {"pairs": Pairs(y[:2], y[:2], np.arange(2.0))}, "at least 3"),
         (y, {"pairs": constant}, "same score"),
         (y, {"resamples": 10}, "at least 40"),
+        (y, {"lattice_sentences": -1}, "0 for all"),
         (np.ones_like(y), {}, "no variance"),
     ):
         with pytest.raises(DataError, match=message):
