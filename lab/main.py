@@ -18,6 +18,7 @@ page = st.navigation(
         st.Page(PAGES / "lattice.py", title="Lattice"),
         st.Page(PAGES / "routing.py", title="Routing"),
         st.Page(PAGES / "probe.py", title="Probe"),
+        st.Page(PAGES / "evaluate.py", title="Evaluate"),
         st.Page(PAGES / "data.py", title="Data"),
         st.Page(PAGES / "runs.py", title="Runs"),
     ],

@@ -1,0 +1,149 @@
+"""An evaluation as charts with confidence intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import plotly.graph_objects as go
+
+from cellnet.evaluation import Band, Estimate, Evaluation
+from lab.colors import EXPERT_COLORS
+
+NAMES: Final = {"student": "student", "teacher": "teacher", "pca": "PCA", "mlp": "MLP student"}
+COLORS: Final = {"student": "#D55E00", "pca": "#0072B2", "mlp": "#CC79A7"}
+"""Okabe and Ito's, with a symbol each, so that color alone never tells them apart."""
+SYMBOLS: Final = {"student": "circle", "pca": "square", "mlp": "diamond"}
+SHARES: Final = {
+    "explained_variance": "explained variance",
+    "mean_cosine": "mean cosine",
+    "knn_overlap_10": "kNN overlap@10",
+    "recall_1": "recall@1",
+    "recall_5": "recall@5",
+    "recall_10": "recall@10",
+}
+"""The scores that lie between 0 and 1, best first of all."""
+_PAPER: Final = "rgba(0,0,0,0)"
+_GRAY: Final = "#7A7A7A"
+
+
+def differences_figure(evaluation: Evaluation) -> go.Figure:
+    """The student minus PCA, and minus the MLP student, in each score that lies between 0 and 1."""
+    figure = go.Figure()
+    for name, scores in evaluation.differences.items():
+        who = name.removeprefix("student_minus_")
+        shown = [scores[score] for score in SHARES]
+        figure.add_trace(
+            go.Scatter(
+                x=[score.value for score in shown],
+                y=list(SHARES.values()),
+                error_x=_error(shown),
+                mode="markers",
+                marker={"color": COLORS[who], "symbol": SYMBOLS[who], "size": 9},
+                name=f"student minus {NAMES[who]}",
+                hovertemplate="%{y}: %{x:+.4f} %{customdata}<extra></extra>",
+                customdata=_spans(shown),
+            )
+        )
+    figure.add_vline(x=0, line={"width": 1, "color": _GRAY})
+    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(title="difference, to the right the student is better")
+    figure.update_layout(scattermode="group")
+    return _finished(figure)
+
+
+def novelty_figure(bands: Sequence[Band]) -> go.Figure:
+    """Explained variance by novelty: the most novel fifth of the sentences at the left."""
+    labels = [f"{band.lowest:.2f} to {band.highest:.2f}" for band in bands]
+    figure = go.Figure()
+    for who in COLORS:
+        if who in bands[0].scores:
+            shown = [band.scores[who]["explained_variance"] for band in bands]
+            figure.add_trace(_line(labels, shown, who))
+    figure.update_xaxes(title="cosine to the nearest training sentence", type="category")
+    figure.update_yaxes(title="explained variance")
+    figure.update_layout(hovermode="x unified")
+    return _finished(figure)
+
+
+def gains_figure(evaluation: Evaluation) -> go.Figure:
+    """Explained variance of what is read out after each lattice step, next to PCA and the MLP student."""
+    steps = list(range(len(evaluation.steps.explained_variance)))
+    figure = go.Figure(_line(steps, evaluation.steps.explained_variance, "student"))
+    for who in ("pca", "mlp"):
+        if who in evaluation.scores:
+            value = evaluation.scores[who]["explained_variance"].value
+            figure.add_trace(
+                go.Scatter(
+                    x=[steps[0], steps[-1]],
+                    y=[value, value],
+                    mode="lines",
+                    line={"color": COLORS[who], "dash": "dash" if who == "pca" else "dot", "width": 2},
+                    name=NAMES[who],
+                    hovertemplate="%{y:.4f}",
+                )
+            )
+    figure.update_xaxes(title="read out after lattice step", dtick=1)
+    figure.update_yaxes(title="explained variance")
+    figure.update_layout(hovermode="x unified")
+    return _finished(figure)
+
+
+def silenced_figure(ablation: Mapping[Any, Estimate]) -> go.Figure:
+    """The relative rise of the squared error with each expert silenced."""
+    shown = list(ablation.values())
+    figure = go.Figure(
+        go.Bar(
+            x=list(ablation),
+            y=[score.value for score in shown],
+            error_y=_error(shown),
+            marker={"color": [EXPERT_COLORS[tier] for tier in ablation]},
+            hovertemplate="%{x} silenced: %{y:+.2%} %{customdata}<extra></extra>",
+            customdata=[f"[{score.low:+.2%}, {score.high:+.2%}]" for score in shown],
+        )
+    )
+    figure.add_hline(y=0, line={"width": 1, "color": _GRAY})
+    figure.update_yaxes(title="rise of the squared error", tickformat="+.1%")
+    return _finished(figure, legend=False)
+
+
+def _line(x: Sequence[Any], estimates: Sequence[Estimate], who: str) -> go.Scatter:
+    return go.Scatter(
+        x=x,
+        y=[score.value for score in estimates],
+        error_y=_error(estimates),
+        mode="lines+markers",
+        line={"color": COLORS[who], "width": 2},
+        marker={"symbol": SYMBOLS[who], "size": 8},
+        name=NAMES[who],
+        hovertemplate="%{y:.4f} %{customdata}",
+        customdata=_spans(estimates),
+    )
+
+
+def _error(estimates: Sequence[Estimate]) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [score.high - score.value for score in estimates],
+        "arrayminus": [score.value - score.low for score in estimates],
+        "thickness": 1.5,
+    }
+
+
+def _spans(estimates: Sequence[Estimate]) -> list[str]:
+    return [f"[{score.low:.4f}, {score.high:.4f}]" for score in estimates]
+
+
+def _finished(figure: go.Figure, *, legend: bool = True) -> go.Figure:
+    figure.update_layout(
+        height=300,
+        margin={"l": 8, "r": 8, "t": 34 if legend else 10, "b": 8},
+        showlegend=legend,
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        paper_bgcolor=_PAPER,
+        plot_bgcolor=_PAPER,
+    )
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    return figure

@@ -1,0 +1,174 @@
+"""The Evaluate page: a student next to its teacher, PCA and an MLP of equal size."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any, Final
+
+import streamlit as st
+
+from cellnet.cli.output import to_json
+from cellnet.evaluation import LEVEL, SCORES, Estimate, Evaluation, as_dict
+from lab.evaluations import EVALUATIONS, Evaluated, Stage, evaluate_student
+from lab.figures.evaluate import (
+    NAMES,
+    SHARES,
+    differences_figure,
+    gains_figure,
+    novelty_figure,
+    silenced_figure,
+)
+from lab.figures.inline import part
+from lab.figures.routing import norms_figure, similarity_figure
+from lab.students import Student
+from lab.training import TrainingService
+from lab.views.markup import table_markup
+from lab.views.student import facts_line
+
+_CHART: Final[dict[str, Any]] = {"displaylogo": False}
+_SIZES: Final = {200: "200", 500: "500", 1000: "1,000", 3000: "3,000", 0: "all"}
+_ASKED: Final = "evaluate_asked"
+_WAITING: Final = "evaluate_waiting"
+_FAILURES: Final = "evaluate_failures"
+
+
+def ask(service: TrainingService, student: Student) -> None:
+    """How much to measure, and the button that begins it."""
+    sizes, mlp_place, button = st.columns([4, 3, 2], vertical_alignment="bottom")
+    sentences = sizes.segmented_control(
+        "Held-out sentences",
+        list(_SIZES),
+        format_func=_SIZES.__getitem__,
+        default=500,
+        required=True,
+        key="evaluate_sentences",
+        help="At most so many of the sentences that the run holds out, drawn at random but always the "
+        "same. More sentences take longer and give narrower intervals.",
+        bind="query-params",
+    )
+    with_mlp = mlp_place.toggle(
+        "Compare with an MLP student",
+        value=True,
+        key="evaluate_mlp",
+        help="An MLP with as many parameters, trained here with the same data, batches, optimizer and "
+        "number of steps. It shows what the cube adds beyond its size.",
+        bind="query-params",
+    )
+    if button.button(
+        "Evaluate",
+        key="evaluate_start",
+        type="primary",
+        help="Takes a minute or more, on the CPU; the pages stay usable meanwhile. A training that runs "
+        "at the same time becomes slower.",
+        width="stretch",
+    ):
+        attempt = st.session_state.get(_FAILURES, 0)
+        st.session_state[_ASKED] = (student, sentences, with_mlp, attempt, Stage())
+    results(service, student)
+
+
+def results(service: TrainingService, student: Student) -> None:
+    """What was measured last, and what is being measured."""
+    st.fragment(_results, run_every=1.0 if st.session_state.get(_WAITING) else None)(service, student)
+
+
+def _results(service: TrainingService, student: Student) -> None:
+    asked = st.session_state.get(_ASKED)
+    if asked is None or asked[0].run != student.run:
+        st.info("Nothing measured yet. Press Evaluate: the scores appear here, with their intervals.")
+        return
+    subject, sentences, with_mlp, attempt, stage = asked
+    answer = EVALUATIONS.newest(
+        (subject.run, subject.step, sentences, with_mlp),
+        attempt,
+        partial(evaluate_student, service, subject, sentences=sentences, with_mlp=with_mlp, stage=stage),
+    )
+    waiting = answer.pending or (answer.value is None and not answer.error)
+    if waiting:
+        st.progress(
+            stage.done / stage.total if stage.total else 0.0,
+            f"{stage.label}{f': {stage.done:,} of {stage.total:,}' if stage.total else ' ...'}",
+        )
+    if answer.error:
+        st.error(answer.error)
+        st.session_state[_FAILURES] = attempt + 1
+    if answer.value is not None:
+        show(answer.value, subject)
+    if waiting != bool(st.session_state.get(_WAITING)):
+        st.session_state[_WAITING] = waiting
+        st.rerun()
+
+
+def show(found: Evaluated, student: Student) -> None:
+    """All figures of an evaluation."""
+    evaluation = found.evaluation
+    st.html(facts_line(_facts(found, student)))
+    st.html(scores_markup(evaluation))
+    differences, gains, novelty = st.columns(3, gap="large")
+    level = f"{LEVEL:.0%} intervals, {evaluation.resamples:,} resamples"
+    with differences:
+        st.html(part("What the student is better in", "", f"paired {level}"))
+        st.plotly_chart(differences_figure(evaluation), key="evaluate_differences", config=_CHART)
+    with gains:
+        st.html(part("Gain per lattice step", "", level))
+        st.plotly_chart(gains_figure(evaluation), key="evaluate_gains", config=_CHART)
+    with novelty:
+        st.html(part("By novelty", "", f"{len(evaluation.novelty)} bands of equally many sentences"))
+        st.plotly_chart(novelty_figure(evaluation.novelty), key="evaluate_novelty", config=_CHART)
+    silenced, norms, similarity = st.columns(3, gap="large")
+    lattice = evaluation.lattice
+    with silenced:
+        st.html(part("Each expert silenced", "", f"{lattice.sentences:,} sentences"))
+        st.plotly_chart(silenced_figure(evaluation.expert_ablation), key="evaluate_silenced", config=_CHART)
+    with norms:
+        st.html(part("Output norm", "", "before the gate"))
+        st.plotly_chart(norms_figure(lattice.experts), key="evaluate_norms", config=_CHART)
+    with similarity:
+        steps = len(lattice.experts.similarity)
+        st.html(part("Similarity of what they propose (linear CKA)", "", f"lattice step {steps}"))
+        st.plotly_chart(similarity_figure(lattice.experts, steps), key="evaluate_cka", config=_CHART)
+    st.download_button(
+        "Download as JSON",
+        json.dumps(json.loads(to_json(as_dict(evaluation))), indent=1),
+        file_name=f"evaluation-{student.run}-{student.step}.json",
+        mime="application/json",
+        help="All figures with their intervals, as cellnet evaluate --json prints them.",
+    )
+
+
+def scores_markup(evaluation: Evaluation) -> str:
+    """The scores of each subject, with their intervals, as a table."""
+    labels = {"mse": "MSE"} | SHARES
+    rows = [
+        [NAMES[who], *(_cell(scores[name]) for name in SCORES)] for who, scores in evaluation.scores.items()
+    ]
+    return table_markup(["", *(labels[name] for name in SCORES)], rows)
+
+
+def _cell(score: Estimate) -> str:
+    if score.low == score.high:
+        return f"{score.value:.4g}"
+    return f"{score.value:.4g} <small>[{score.low:.4g}, {score.high:.4g}]</small>"
+
+
+def _facts(found: Evaluated, student: Student) -> dict[str, str]:
+    evaluation = found.evaluation
+    mass = ", ".join(f"{tier} {share:.2f}" for tier, share in evaluation.gate_mass.items())
+    facts = {
+        "training step": f"{student.step:,}",
+        "sentences": f"{evaluation.sentences:,} of {found.held_out:,} held out",
+        "cosine of a constant answer": f"{evaluation.mean_vector_cosine:.4f}",
+        "gate": f"{mass}; entropy {evaluation.gate_entropy:.2f}",
+    }
+    if evaluation.lattice.interior is not None:
+        interior = evaluation.lattice.interior
+        facts["effective dimension of the interior"] = (
+            f"{interior.effective_dimension:.1f} of {interior.highest}"
+        )
+    if found.mlp_steps is not None:
+        facts["MLP student"] = (
+            f"{found.parameters['mlp']:,} parameters (the student {found.parameters['student']:,}), "
+            f"{found.mlp_steps:,} steps"
+        )
+    return facts
