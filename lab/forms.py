@@ -197,8 +197,7 @@ def _number(name: str, value: float, key: str) -> float | int:
     label, words, bounds = field_label(name), field_help(name), field_bounds(field)
     if field.annotation is int:
         least, most = (None if end is None else int(end) for end in (bounds.low, bounds.high))
-        count: int = st.number_input(label, least, most, int(value), step=1, key=key, help=words)
-        return count
+        return int(st.number_input(label, least, most, int(value), step=1, key=key, help=words))
     step = 10.0 ** math.floor(math.log10(value)) if value > 0 else 0.1
     number: float = st.number_input(
         label,

@@ -30,6 +30,7 @@ from lab.figures.geometry import (
 from lab.figures.words import tier_report
 from lab.forms import FIELDS, Form, renew
 from lab.training import Snapshot, TrainingService
+from lab.views.choice import Choice
 from lab.views.markup import table_markup, tier_markup
 from lab.views.status import order
 from lab.views.steering import RATIOS
@@ -54,6 +55,7 @@ _LINK: Final = {
 """Names in the page's address."""
 _TALL: Final = 20
 _AXES: Final = "xyz"
+_CELL: Final = {axis: Choice(f"geometry_cell_{axis}") for axis in _AXES}
 
 
 @st.cache_resource(show_spinner=False)
@@ -306,14 +308,14 @@ def _cell_inputs(settings: Settings) -> Cell:
     cell = _cell(settings)
     columns = st.columns(3)
     for axis, place, length, column in zip(_AXES, cell, settings.lattice.dimensions, columns, strict=True):
-        key = f"geometry_cell_{axis}"
-        st.session_state[key] = place
+        _CELL[axis].set(place)
         column.number_input(
             f"Cell {axis}",
             0,
             length - 1,
+            place,
             step=1,
-            key=key,
+            key=_CELL[axis].key,
             help=f"0 to {length - 1}, or click a cell above.",
         )
     return _cell(settings)
@@ -321,9 +323,8 @@ def _cell_inputs(settings: Settings) -> Cell:
 
 def _cell(settings: Settings) -> Cell:
     """The chosen cell: as in the inputs or the address, else the one in the middle; inside the cube."""
-    if "geometry_cell_x" in st.session_state:
-        found = [int(st.session_state[f"geometry_cell_{axis}"]) for axis in _AXES]
-    else:
+    found = [choice.value for choice in _CELL.values()]
+    if None in found:
         parts = st.query_params.get("cell", "").split("-")
         linked = len(parts) == len(_AXES) and all(part.isdecimal() for part in parts)
         found = [int(part) for part in parts] if linked else [n // 2 for n in settings.lattice.dimensions]
@@ -340,7 +341,7 @@ def _take_picked(settings: Settings) -> None:
     x, y, z = settings.lattice.dimensions
     if picked < x * y * z:
         for axis, place in zip(_AXES, (picked // (y * z), picked // z % y, picked % z), strict=True):
-            st.session_state[f"geometry_cell_{axis}"] = place
+            _CELL[axis].set(place)
 
 
 def _index(cell: Cell, dimensions: Cell) -> int:

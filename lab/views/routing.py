@@ -141,7 +141,7 @@ def choose_region(settings: Settings) -> BoolArray | None:
             case "triangle":
                 return _some(st.session_state.get(_PICKED, ()), settings, "Draw a lasso in the triangle.")
             case "neighbors":
-                cell = st.session_state.get(CELL)
+                cell = CELL.value
                 seen: tuple[int, ...] = ()
                 if cell is not None and cell < settings.lattice.cell_count:
                     found = wiring(settings, cell).neighbors.values()
@@ -208,7 +208,7 @@ def _draw(
         "overview": overview_scene(frame, at, overview, visible),
         **weight_scenes(frame, at, visible),
     }
-    before = st.session_state.get(CELL)
+    before = CELL.value
     for column, (name, scene) in zip(place.columns(4, gap="small"), scenes.items(), strict=True):
         with column:
             picked = cube(
@@ -224,7 +224,7 @@ def _draw(
             )
         take_cell_from_click(f"routing_cube_{name}", picked)
     publish_cell()
-    if st.session_state.get(CELL) != before:
+    if CELL.value != before:
         st.rerun()
     place.html(inline.caption(frame.text, f"step {frame.step:,}, cosine {frame.cosine:.3f}"))
 
@@ -268,7 +268,7 @@ def gates(pictures: Pictures, source: Source, region: BoolArray | None) -> None:
     cells = sampled_cells(count, region)
     with triangle:
         event = st.plotly_chart(
-            ternary_figure(frame, at, cells, region, st.session_state.get(CELL)),
+            ternary_figure(frame, at, cells, region, CELL.value),
             key="routing_triangle",
             on_select="rerun",
             selection_mode=("lasso", "box", "points"),

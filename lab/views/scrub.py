@@ -92,22 +92,22 @@ def choose_box(dimensions: Dimensions, key: str) -> ClipBox:
 def take_cell_from_link(count: int) -> None:
     """Choose the cell that a link names; forget one that this cube of ``count`` cells does not have."""
     if (asked := arrived("cell")) is not None:
-        st.session_state[CELL] = whole_number(asked)
-    if (cell := st.session_state.get(CELL)) is not None and cell >= count:
-        st.session_state[CELL] = None
+        CELL.set(whole_number(asked))
+    if CELL.value is not None and CELL.value >= count:
+        CELL.set(None)
 
 
 def take_cell_from_click(key: str, picked: int | None) -> None:
     """A click chooses the cell; one that was seen before no longer does, once a number was typed."""
     slot = f"picked.{key}"
     if picked != st.session_state.get(slot):
-        st.session_state[slot] = st.session_state[CELL] = picked
+        st.session_state[slot] = picked
+        CELL.set(picked)
 
 
 def publish_cell() -> None:
     """Show the chosen cell in the page's address."""
-    cell = st.session_state.get(CELL)
-    publish("cell", None if cell is None else str(cell))
+    publish("cell", None if CELL.value is None else str(CELL.value))
 
 
 def keep_pace(key: str, given: float | None, moving: bool) -> None:

@@ -10,21 +10,22 @@ from lab.figures.runs import run_label
 from lab.pictures import NEWEST, Pictures, Source
 from lab.students import LIVE
 from lab.views.address import arrived, publish, whole_number
+from lab.views.choice import Choice
 
-RUN = "cube_run"
+RUN = Choice("cube_run")
 STEP = "cube_step"
 TEXT = "cube_text"
-CELL = "cube_cell"
-"""Keys of the session: what one page looks at, the others do too."""
+CELL = Choice("cube_cell")
+"""Of the session: what one page looks at, the others do too."""
 _MOST_TEXTS = 200
 
 
-def choose_run(pictures: Pictures, key: str, name: str, *, label: str = "Run") -> str:
+def choose_run(pictures: Pictures, choice: Choice, name: str, *, label: str = "Run") -> str:
     """The training under way, or a run of the store.
 
     Args:
         pictures: has the runs.
-        key: of the widget.
+        choice: the run.
         name: in the page's address.
         label: of the widget.
     """
@@ -32,17 +33,17 @@ def choose_run(pictures: Pictures, key: str, name: str, *, label: str = "Run") -
     live = pictures.service.snapshot()
     options = [LIVE, *runs]
     if (asked := arrived(name)) in options:
-        st.session_state[key] = asked
-    if st.session_state.get(key) not in options:
-        st.session_state[key] = LIVE if live.run_id or live.phase.is_active or not runs else options[1]
+        choice.set(asked)
+    if choice.value not in options:
+        choice.set(LIVE if live.run_id or live.phase.is_active or not runs else options[1])
     run = st.selectbox(
         label,
         options,
-        key=key,
+        index=options.index(choice.value),
+        key=choice.key,
         format_func=lambda run: "Training of this lab" if run == LIVE else run_label(runs[run]),
         help="The training under way, or the last one of this lab; or any run, as it was when it ended or "
         "at any step that was kept.",
-        persist_state="session",
     )
     publish(name, run)
     return run

@@ -103,7 +103,7 @@ def test_a_cell_shows_its_state_gate_and_neighbors(service: TrainingService, run
     assert f"local: {float(frame.gate[0, 21, 0]):.1%}" in said
     app.checkbox(key="lattice_only_neighbors").check().run()
     assert 1 < sent(app)[0]["scene"]["shown"] < 64
-    app.number_input(key="cube_cell").set_value(0).run()
+    app.number_input(key="cube_cell.1").set_value(0).run()
     assert "<b>(0, 0, 0)</b> on the surface" in text(app)
     assert sent(app)[0]["selected"] == 0
 
