@@ -41,6 +41,7 @@ from lab.render import Viewpoint, scene_png, volume_png
 from lab.scenes import Dimensions, Scene
 from lab.training import CubeFrame
 from lab.views.address import arrived, publish
+from lab.views.choice import Choice
 from lab.views.scrub import (
     choose_box,
     choose_lattice_step,
@@ -59,6 +60,7 @@ _EMPTY_HEIGHT: Final = 220
 _PRINT: Final = (2400, 2000)
 KEYS: Final = ("lattice", "lattice_b")
 _PACE: Final = "lattice_pace"
+_RUN_B: Final = Choice("lattice_run_b")
 _BASIS: Final = "lattice_components"
 _MOST_HISTORY: Final = 32
 COMPARISONS: Final = ("nothing", "lattice step", "training step", "run", "sentence")
@@ -92,7 +94,7 @@ def choose_source(pictures: Pictures) -> tuple[Source, Source | None, str]:
     source = Source(run, None, text)
     if compared == "run":
         with beside_place:
-            other = choose_run(pictures, "lattice_run_b", "run_b", label="The other run")
+            other = choose_run(pictures, _RUN_B, "run_b", label="The other run")
         return source, replace(source, run=other), compared
     if compared == "sentence":
         with beside_place:
@@ -284,8 +286,7 @@ def _lattice(
         with panel:
             pending |= _cell(pictures, source, settings, shown[0], steps[0])
     else:
-        with cubes:
-            cube(None, key="lattice", seq=0, stream=missing, height=_EMPTY_HEIGHT, empty=missing)
+        _say(cubes, missing)
     active = pictures.service.snapshot().phase.is_active
     follows = active and any(view.follows for view in views)
     keep_pace(_PACE, pace, follows or playing or played or pending)
@@ -327,8 +328,7 @@ def _draw(
             version = str(answer.version)
             waiting = answer.error or "Held-out sentences go through the cube to be compared ..."
         if look.coloring == "agreement" and agreements is None:
-            with place:
-                cube(None, key="lattice", seq=0, stream=waiting, height=_EMPTY_HEIGHT, empty=waiting)
+            _say(place, waiting)
             return pending
         fields.append(_field(frame, at, look, agreements))
         versions.append(version)
@@ -347,10 +347,10 @@ def _draw(
                 key=key,
                 seq=frame.number,
                 stream=f"{_what(views[side], frame, at, look)}/{cut.only}/{fields[side].limits}/"
-                f"{versions[side]}/{st.session_state.get(CELL)}",
+                f"{versions[side]}/{CELL.value}",
                 height=_HEIGHT if len(fields) == 1 else _PAIR_HEIGHT,
                 label=f"Cube after {at} lattice steps, training step {frame.step}",
-                selected=st.session_state.get(CELL),
+                selected=CELL.value,
                 camera="lattice",
                 start=start if side == 0 else None,
                 reports_camera=side == 0,
@@ -362,6 +362,12 @@ def _draw(
     with place:
         pending |= _export(scenes[0], frames[0], steps[0], look, cut, agreements)
     return pending
+
+
+def _say(place: DeltaGenerator, words: str) -> None:
+    """Why there is no picture, in the very place of the first cube, which so stays mounted."""
+    with place.columns(1)[0]:
+        cube(None, key=KEYS[0], seq=0, stream=words, height=_EMPTY_HEIGHT, empty=words)
 
 
 def _what(view: Source, frame: CubeFrame, at: int, look: Look) -> str:
@@ -513,7 +519,7 @@ def _field(
 
 
 def _only(settings: Settings | None) -> tuple[int, ...] | None:
-    cell = st.session_state.get(CELL)
+    cell = CELL.value
     if settings is None or cell is None or not st.session_state.get("lattice_only_neighbors"):
         return None
     if cell >= settings.lattice.cell_count:
@@ -530,11 +536,10 @@ def _cell(pictures: Pictures, source: Source, settings: Settings | None, frame: 
         "Cell",
         min_value=0,
         max_value=count - 1,
-        value=None,
-        key=CELL,
+        value=CELL.value,
+        key=CELL.key,
         placeholder="click one",
         help="Its number in the linear order, (x * Y + y) * Z + z. Click a cell in the cube, or type.",
-        persist_state="session",
     )
     only.checkbox(
         "Only its neighbors",

@@ -37,6 +37,11 @@ def wait_for_updates(page: Page, selector: str, more: int = 2) -> None:
     )
 
 
+def expect_counts(page: Page, text: str, count: int = 1) -> None:
+    """So many cubes say how many cells they show; others may be on their way in or out."""
+    expect(page.locator(f"{CUBE} .counts", has_text=text)).to_have_count(count, timeout=PATIENCE)
+
+
 def camera(page: Page) -> dict[str, Any]:
     state = page.locator(CUBE).get_attribute("data-camera")
     assert state is not None
@@ -140,10 +145,17 @@ def test_cutting_and_coloring_change_the_picture_and_not_the_camera(url: str, op
     wait_for_updates(page, CUBE)
     before = camera(page)
     page.get_by_text("Cut in half").click()
-    expect(page.locator(f"{CUBE} .counts")).to_have_text(re.compile("256 of 512 shown"), timeout=PATIENCE)
+    expect_counts(page, "256 of 512 shown")
     page.get_by_role("radio", name="expert").click()
     expect(page.locator(f"{CUBE} .legend")).to_contain_text("functional", timeout=PATIENCE)
     wait_for_updates(page, CUBE, 1)
+    assert camera(page) == before
+    page.evaluate("document.querySelector('[class*=st-key-cube]').dataset.old = 'yes'")
+    page.get_by_text("Move down").click()
+    expect(page.locator("[class*=st-key-cube]:not([data-old])")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(CUBE)).to_have_count(1, timeout=PATIENCE)
+    wait_for_updates(page, CUBE, 1)
+    expect_counts(page, "8 \u00d7 8 \u00d7 8 cells")
     assert camera(page) == before
 
 
@@ -199,7 +211,7 @@ def test_zoom_hidden_curves_and_log_axes_survive(url: str, open_page: OpenPage) 
 def test_curves_say_their_latest_values_and_list_the_marks(url: str, open_page: OpenPage) -> None:
     page = open_page(url)
     wait_for_updates(page, CURVES, 1)
-    label = page.locator(f"{CURVES} [role=img]").get_attribute("aria-label") or ""
+    label = page.locator(f"{CURVES} [role=figure]").get_attribute("aria-label") or ""
     assert re.search(r"reconstruction: train 0\.\d+ at step \d+, validation 0\.\d+ at step \d+", label)
     expect(page.locator(f"{CURVES} .curves-marks li")).to_have_text(
         ["1step 12: local ratio 0.10 \u2192 0.60", "2step 30: learning rate 2e-3 \u2192 1e-3"]

@@ -111,7 +111,7 @@ def test_a_new_user_watches_a_cube_learn(url: str, fresh: Path, open_page: OpenP
     wait_for_updates(page, CUBE)
     wait_for_updates(page, CURVES)
     assert distinct_colors(page.locator(f"{CUBE} canvas")) > 100
-    label = page.locator(f"{CURVES} [role=img]").get_attribute("aria-label") or ""
+    label = page.locator(f"{CURVES} [role=figure]").get_attribute("aria-label") or ""
     for name in ("reconstruction", "similarity", "diversity", "emergence", "spatial consistency"):
         assert re.search(rf"{name}: train \d", label), label
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import OpenPage, Serve
 from playwright.sync_api import Page, expect
-from test_components_browser import CUBE, distinct_colors, middle
+from test_components_browser import CUBE, distinct_colors, expect_counts, middle
 
 PATIENCE = 60_000
 
@@ -33,17 +33,15 @@ def test_turn_pick_cut_compare_and_take_away(serve: Serve, open_page: OpenPage, 
     expect(page).to_have_url(re.compile(r"cell=\d+"), timeout=PATIENCE)
     expect(page.locator(".lab-facts")).to_contain_text("activity")
     page.get_by_role("radio", name="Slices").click()
-    expect(page.locator(f"{CUBE} .counts")).to_contain_text("37 of 64 shown", timeout=PATIENCE)
+    expect_counts(page, "37 of 64 shown")
     page.get_by_role("radio", name="Surface").click()
-    expect(page.locator(f"{CUBE} .counts")).not_to_contain_text("37 of 64", timeout=PATIENCE)
+    expect_counts(page, "37 of 64 shown", 0)
     page.get_by_role("radio", name="lattice step").click()
     expect(page.locator(CUBE)).to_have_count(2, timeout=PATIENCE)
     expect(page.locator(CUBE).nth(1)).to_have_attribute("data-camera", turned, timeout=PATIENCE)
     assert camera(page) == turned
     page.get_by_role("radio", name="Whole").click()
-    expect(page.locator(f"{CUBE} .counts").first).to_have_text(
-        "4 \u00d7 4 \u00d7 4 cells", timeout=PATIENCE
-    )
+    expect_counts(page, "4 \u00d7 4 \u00d7 4 cells", 2)
     assert distinct_colors(view.locator("canvas")) > 30
 
     page.reload()

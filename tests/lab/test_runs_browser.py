@@ -57,7 +57,7 @@ def test_two_runs_are_compared_deleted_brought_back_and_taken_away(url: str, ope
     expect_button(page, "Delete 1 run")
     choose_row(page, 1)
     expect_button(page, "Delete 2 runs")
-    drawn = page.locator(f"{CURVES} [role=img]")
+    drawn = page.locator(f"{CURVES} [role=figure]")
     for name in ("first", "second"):
         expect(drawn).to_have_attribute("aria-label", re.compile(f"total: .*{name} · "), timeout=PATIENCE)
 

@@ -15,6 +15,7 @@ const LOST = "The browser took the graphics context away. Close other 3D pages a
 const WAITING = "Waiting for the shape of the cube \u2026";
 const CLICK_SLACK = 4;
 const CAMERA_RESTS = 500;
+const SHAPES_KEPT = 4;
 const KEYS = {
   ArrowLeft: (stage) => stage.turn(10, 0),
   ArrowRight: (stage) => stage.turn(-10, 0),
@@ -27,6 +28,15 @@ const KEYS = {
   y: (stage) => stage.home([0, -1, 0]),
   z: (stage) => stage.home([0, 0, 1], [0, 1, 0]),
 };
+
+/** Newest shapes by their keys: a view that is mounted elsewhere on the page goes on with its own at once. */
+const shapes = new Map();
+
+function keepShape(shape) {
+  shapes.delete(shape.key);
+  shapes.set(shape.key, shape);
+  if (shapes.size > SHAPES_KEPT) shapes.delete(shapes.keys().next().value);
+}
 
 class CubeView {
   #gate = new Gate();
@@ -119,19 +129,22 @@ class CubeView {
   /** Uses the faces that came along or were kept; asks for them if they are neither. */
   #takeFaces(scene, arrays) {
     const kept = this.faces?.key === scene.geometry;
-    if (!kept && !arrays.cells) {
+    const sent = !kept && arrays.cells ? shapeOf(scene, arrays) : null;
+    const faces = kept ? this.faces : (sent ?? shapes.get(scene.geometry));
+    if (!faces) {
       this.#reportGeometry("");
       if (!this.scene) this.overlay.say(WAITING);
       return false;
     }
     if (!kept) {
       const before = this.faces;
-      this.faces = shapeOf(scene, arrays);
+      this.faces = faces;
       this.stage.setFaces(this.faces);
       this.stage.resize();
       if (String(before?.dimensions) !== String(scene.dimensions)) this.#placeCamera();
       else if (String(before.size) !== String(this.faces.size)) this.stage.follow(before.size);
     }
+    keepShape(this.faces);
     this.#reportGeometry(scene.geometry);
     return true;
   }
@@ -300,4 +313,7 @@ class CubeView {
 const inWords = ({ position, focalPoint, viewUp }) =>
   [...position, ...focalPoint, ...viewUp].map((value) => Number(value.toFixed(2))).join(",");
 
-export default () => component(CubeView);
+// One for the page, so that an element that Streamlit connects anew keeps its view.
+const connect = component(CubeView);
+
+export default () => connect;

@@ -40,7 +40,7 @@ class CurvesView {
     this.ui = { log: false, hidden: new Set(), ranges: {} };
     this.host = element("div", { class: "cellnet-curves" });
     this.notice = element("div", { class: "curves-notice", role: "status" });
-    this.figure = element("div", { role: "img" });
+    this.figure = element("div", { role: "figure" });
     this.marks = element("ol", { class: "curves-marks", "aria-label": "Changes made while training" });
     this.logButton = element("button", { type: "button", class: "curves-log" }, "log y");
     this.logButton.addEventListener("click", () => this.#toggleLog());

@@ -85,12 +85,14 @@ def live_cube(edge: int) -> None:
         "Color by", ["norm", "principal components", "expert"], default="norm", key="coloring"
     )
     clipped = st.toggle("Cut in half", key="clipped")
+    place = [st.container(), st.container()][int(st.toggle("Move down", key="moved"))]
     explode = st.select_slider("Layers apart", [0.0, 0.5, 1.0, 2.0], key="explode")
     began = time.perf_counter()
     picture = scene(edge, at, str(coloring), clipped, explode)
     computed = time.perf_counter() - began
     stream = f"{coloring}-{clipped}-{explode}-{edge}"
-    picked = cube(picture, key="cube", seq=at, stream=stream, height=460, label="Demonstration cube")
+    with place:
+        picked = cube(picture, key="cube", seq=at, stream=stream, height=460, label="Demonstration cube")
     st.caption(f"step {at}, picked {picked}, scene {computed * 1000:.1f} ms")
 
 
