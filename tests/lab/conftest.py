@@ -9,11 +9,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 APPS = Path(__file__).parent / "apps"
@@ -94,12 +96,24 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
+@pytest.fixture(scope="session")
+def contexts(browser: Browser) -> Callable[[bool], BrowserContext]:
+    """The light and the dark context: their pages share a cache, which makes them fast, but no session."""
+
+    @cache
+    def context(dark: bool) -> BrowserContext:
+        scheme: Literal["dark", "light"] = "dark" if dark else "light"
+        return browser.new_context(viewport={"width": 1280, "height": 1400}, color_scheme=scheme)
+
+    return context
+
+
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
+def open_page(contexts: Callable[[bool], BrowserContext]) -> Iterator[OpenPage]:
     """``open_page(url)``; at the end, no page may have failed or asked another machine for anything."""
     failures: list[str] = []
     foreign: list[str] = []
-    contexts = []
+    pages: list[Page] = []
 
     def watch(page: Page) -> None:
         page.on("pageerror", lambda error: failures.append(str(error)))
@@ -119,20 +133,18 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
             foreign.append(url)
 
     def open_one(url: str, *, dark: bool = False, script: str = "") -> Page:
-        context = browser.new_context(
-            viewport={"width": 1280, "height": 1400}, color_scheme="dark" if dark else "light"
-        )
-        contexts.append(context)
-        if script:
-            context.add_init_script(script)
+        context = contexts(dark)
         page = context.new_page()
+        pages.append(page)
+        if script:
+            page.add_init_script(script)
         watch(page)
         page.goto(url)
         return page
 
     yield open_one
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert failures == []
     assert foreign == []
 
