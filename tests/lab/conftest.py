@@ -15,7 +15,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 APPS = Path(__file__).parent / "apps"
@@ -32,6 +32,10 @@ FLAGS = (
     "--enable-unsafe-swiftshader",
 )
 START_LIMIT = 60.0
+PATIENCE = 120_000
+"""Milliseconds that a browser test waits for what it expects, on however busy a machine."""
+
+expect.set_options(timeout=PATIENCE)
 
 Serve = Callable[..., str]
 OpenPage = Callable[..., Page]
@@ -136,6 +140,7 @@ def open_page(contexts: Callable[[bool], BrowserContext]) -> Iterator[OpenPage]:
         context = contexts(dark)
         page = context.new_page()
         pages.append(page)
+        page.set_default_timeout(PATIENCE)
         if script:
             page.add_init_script(script)
         watch(page)

@@ -6,7 +6,6 @@ from conftest import OpenPage, Serve
 from playwright.sync_api import Page, expect
 
 PAGES = ("Train", "Geometry", "Lattice", "Routing", "Probe", "Data", "Runs")
-PATIENCE = 60_000
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -26,11 +25,9 @@ def test_axe_finds_nothing_serious(serve: Serve, open_page: OpenPage, dark: bool
     found = {}
     for name in PAGES:
         link = page.get_by_role("link", name=name, exact=True)
-        link.click(timeout=PATIENCE)
-        expect(link).to_have_attribute("aria-current", "page", timeout=PATIENCE)
-        expect(page.locator(".lab-status")).to_be_visible(timeout=PATIENCE)
-        expect(page.get_by_test_id("stApp")).to_have_attribute(
-            "data-test-script-state", "notRunning", timeout=PATIENCE
-        )
+        link.click()
+        expect(link).to_have_attribute("aria-current", "page")
+        expect(page.locator(".lab-status")).to_be_visible()
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
         found[name] = serious_faults(page)
     assert found == {name: [] for name in PAGES}

@@ -3,10 +3,11 @@
 import io
 import json
 import re
+import time
 from typing import Any
 
 import pytest
-from conftest import OpenPage, Serve
+from conftest import PATIENCE, OpenPage, Serve
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
@@ -14,7 +15,6 @@ from lab.components.cube import EMPTY
 
 CUBE = ".cellnet-cube"
 CURVES = ".cellnet-curves"
-PATIENCE = 60_000
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -26,20 +26,18 @@ def url(serve: Serve) -> str:
 
 def wait_for_updates(page: Page, selector: str, more: int = 2) -> None:
     """Until the component has drawn ``more`` further frames."""
-    host = page.locator(selector)
-    host.wait_for(timeout=PATIENCE)
+    host = page.locator(f"{selector}:has(canvas, .js-plotly-plot)")
+    expect(host).to_have_count(1)
     handle = host.element_handle()
     before = int(host.get_attribute("data-updates") or 0)
     page.wait_for_function(
-        "([host, goal]) => Number(host.dataset.updates ?? 0) >= goal",
-        arg=[handle, before + more],
-        timeout=PATIENCE,
+        "([host, goal]) => Number(host.dataset.updates ?? 0) >= goal", arg=[handle, before + more]
     )
 
 
 def expect_counts(page: Page, text: str, count: int = 1) -> None:
     """So many cubes say how many cells they show; others may be on their way in or out."""
-    expect(page.locator(f"{CUBE} .counts", has_text=text)).to_have_count(count, timeout=PATIENCE)
+    expect(page.locator(f"{CUBE} .counts", has_text=text)).to_have_count(count)
 
 
 def camera(page: Page) -> dict[str, Any]:
@@ -51,7 +49,7 @@ def camera(page: Page) -> dict[str, Any]:
 
 def turn(page: Page) -> None:
     """Drags the cube to the side."""
-    before = camera(page)
+    before = page.locator(CUBE).get_attribute("data-camera")
     x, y = middle(page.locator(CUBE))
     page.mouse.move(x, y)
     page.mouse.down()
@@ -60,8 +58,7 @@ def turn(page: Page) -> None:
     page.mouse.move(5, 5)
     page.wait_for_function(
         "([host, before]) => host.dataset.camera !== before",
-        arg=[page.locator(CUBE).element_handle(), json.dumps(before, separators=(",", ":"))],
-        timeout=PATIENCE,
+        arg=[page.locator(CUBE).element_handle(), before],
     )
     wait_for_updates(page, CUBE, 1)
 
@@ -72,9 +69,15 @@ def middle(part: Locator) -> tuple[float, float]:
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
-def distinct_colors(part: Locator) -> int:
-    picture = Image.open(io.BytesIO(part.screenshot())).convert("RGB")
-    colors = picture.getcolors(maxcolors=1 << 24)
+def expect_colors(part: Locator, more_than: int) -> None:
+    """Until so many different colors are in the picture: it is drawn, and not blank."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while (found := distinct_colors(part.screenshot())) <= more_than:
+        assert time.monotonic() < deadline, f"only {found} colors"
+
+
+def distinct_colors(png: bytes) -> int:
+    colors = Image.open(io.BytesIO(png)).convert("RGB").getcolors(maxcolors=1 << 24)
     assert colors is not None
     return len(colors)
 
@@ -85,8 +88,7 @@ def figure(page: Page, expression: str) -> Any:
 
 def wait_for_figure(page: Page, condition: str) -> None:
     page.wait_for_function(
-        f"() => {{ const figure = document.querySelector('.js-plotly-plot'); return {condition}; }}",
-        timeout=PATIENCE,
+        f"() => {{ const figure = document.querySelector('.js-plotly-plot'); return {condition}; }}"
     )
 
 
@@ -96,14 +98,14 @@ def test_the_cube_is_drawn_and_keeps_its_camera_while_it_updates(
 ) -> None:
     page = open_page(url, dark=dark)
     wait_for_updates(page, CUBE)
-    assert distinct_colors(page.locator(f"{CUBE} canvas")) > 100
+    expect_colors(page.locator(f"{CUBE} canvas"), 100)
     turn(page)
     turned = camera(page)
     seq = int(page.locator(CUBE).get_attribute("data-seq") or 0)
     wait_for_updates(page, CUBE, 3)
     assert int(page.locator(CUBE).get_attribute("data-seq") or 0) >= seq + 3
     assert camera(page) == turned
-    assert page.locator(f"{CUBE} canvas").count() == 1
+    expect(page.locator(f"{CUBE} canvas")).to_have_count(1)
 
 
 def test_the_camera_survives_a_reload_and_a_page_switch(url: str, open_page: OpenPage) -> None:
@@ -115,9 +117,9 @@ def test_the_camera_survives_a_reload_and_a_page_switch(url: str, open_page: Ope
     wait_for_updates(page, CUBE)
     assert camera(page) == turned
     page.get_by_role("link", name="Other").click()
-    expect(page.locator(f"{CUBE} .notice")).to_have_text(EMPTY, timeout=PATIENCE)
+    expect(page.locator(f"{CUBE} .notice")).to_have_text(EMPTY)
     page.get_by_role("link", name="Live").click()
-    page.get_by_text("Cut in half").wait_for(timeout=PATIENCE)
+    page.get_by_text("Cut in half").wait_for()
     wait_for_updates(page, CUBE)
     assert camera(page) == turned
     page.get_by_role("button", name="Reset the camera").click()
@@ -132,12 +134,12 @@ def test_a_click_picks_the_cell_under_the_pointer(url: str, open_page: OpenPage)
     x, y = middle(page.locator(CUBE))
     page.mouse.click(x + 5, y - 5)
     cell = (4 * 8 + 4) * 8 + 7
-    expect(page.get_by_text(re.compile(rf"picked {cell},"))).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(re.compile(rf"picked {cell},"))).to_be_visible()
     expect(page.locator(f"{CUBE} .tip")).to_contain_text(f"cell {cell} at (4, 4, 7)")
     box = page.locator(CUBE).bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 30, box["y"] + box["height"] / 2)
-    expect(page.get_by_text(re.compile("picked None,"))).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(re.compile("picked None,"))).to_be_visible()
 
 
 def test_cutting_and_coloring_change_the_picture_and_not_the_camera(url: str, open_page: OpenPage) -> None:
@@ -147,13 +149,13 @@ def test_cutting_and_coloring_change_the_picture_and_not_the_camera(url: str, op
     page.get_by_text("Cut in half").click()
     expect_counts(page, "256 of 512 shown")
     page.get_by_role("radio", name="expert").click()
-    expect(page.locator(f"{CUBE} .legend")).to_contain_text("functional", timeout=PATIENCE)
+    expect(page.locator(f"{CUBE} .legend")).to_contain_text("functional")
     wait_for_updates(page, CUBE, 1)
     assert camera(page) == before
     page.evaluate("document.querySelector('[class*=st-key-cube]').dataset.old = 'yes'")
     page.get_by_text("Move down").click()
-    expect(page.locator("[class*=st-key-cube]:not([data-old])")).to_be_visible(timeout=PATIENCE)
-    expect(page.locator(CUBE)).to_have_count(1, timeout=PATIENCE)
+    expect(page.locator("[class*=st-key-cube]:not([data-old])")).to_be_visible()
+    expect(page.locator(CUBE)).to_have_count(1)
     wait_for_updates(page, CUBE, 1)
     expect_counts(page, "8 \u00d7 8 \u00d7 8 cells")
     assert camera(page) == before
@@ -162,25 +164,22 @@ def test_cutting_and_coloring_change_the_picture_and_not_the_camera(url: str, op
 def test_two_views_of_one_camera_turn_together(url: str, open_page: OpenPage) -> None:
     page = open_page(f"{url}/pair")
     left, right = page.locator(f"{CUBE}[aria-label^=left]"), page.locator(f"{CUBE}[aria-label^=right]")
-    expect(left).to_have_attribute("data-updates", "1", timeout=PATIENCE)
-    expect(right).to_have_attribute("data-updates", "1", timeout=PATIENCE)
+    expect(left).to_have_attribute("data-updates", "1")
+    expect(right).to_have_attribute("data-updates", "1")
     before = left.get_attribute("data-camera")
     left.press("ArrowLeft")
     after = left.get_attribute("data-camera")
     assert after is not None
     assert after != before
-    expect(right).to_have_attribute("data-camera", after, timeout=PATIENCE)
+    expect(right).to_have_attribute("data-camera", after)
 
 
 def test_the_picture_is_saved_as_png(url: str, open_page: OpenPage) -> None:
     page = open_page(url)
     wait_for_updates(page, CUBE)
-    with page.expect_download(timeout=PATIENCE) as download:
+    with page.expect_download() as download:
         page.get_by_role("button", name="Save the picture").click()
-    picture = Image.open(download.value.path()).convert("RGB")
-    colors = picture.getcolors(maxcolors=1 << 24)
-    assert colors is not None
-    assert len(colors) > 100
+    assert distinct_colors(download.value.path().read_bytes()) > 100
 
 
 def test_zoom_hidden_curves_and_log_axes_survive(url: str, open_page: OpenPage) -> None:
@@ -236,7 +235,7 @@ def test_a_large_cube_sends_its_faces_once_and_then_colors_only(url: str, open_p
     )
     page.goto(f"{url}/?edge=37&show=cube")
     wait_for_updates(page, CUBE, 3)
-    assert distinct_colors(page.locator(f"{CUBE} canvas")) > 100
+    expect_colors(page.locator(f"{CUBE} canvas"), 100)
     first = max(sizes)
     assert first > 8214 * 6
     sizes.clear()
@@ -252,13 +251,13 @@ def test_without_webgl_the_cube_says_what_to_do(url: str, open_page: OpenPage) -
         };"""
     page = open_page(url, script=no_webgl)
     notice = page.locator(f"{CUBE} .notice")
-    expect(notice).to_contain_text("Turn on hardware acceleration", timeout=PATIENCE)
+    expect(notice).to_contain_text("Turn on hardware acceleration")
     wait_for_updates(page, CURVES, 1)
 
 
 def test_files_are_cached_for_good_under_their_digest_only(url: str, open_page: OpenPage) -> None:
     page = open_page(url)
-    with page.expect_response(re.compile(r"/assets/cube\.js\?v="), timeout=PATIENCE) as answer:
+    with page.expect_response(re.compile(r"/assets/cube\.js\?v=")) as answer:
         page.reload()
     assert answer.value.headers["cache-control"] == "public, max-age=31536000, immutable"
     plain = page.request.get(f"{url}/assets/cube.js")

@@ -1,6 +1,7 @@
 """The Evaluate page in Streamlit's own test runner, and its charts."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from training_data import small_service
 
 from cellnet.errors import DataError
 from cellnet.evaluation import Evaluation
-from lab.evaluations import Stage, evaluate_student
+from lab.evaluations import Evaluated, Evaluations, Stage, Wish, evaluate_student
 from lab.figures.evaluate import differences_figure, gains_figure, novelty_figure, silenced_figure
+from lab.jobs import Answer
 from lab.server import install_service
 from lab.students import StudentShelf
 from lab.training import TrainingService
@@ -32,6 +34,7 @@ def measured(app: AppTest) -> AppTest:
         app.run()
         if app.get("plotly_chart") or app.error:
             return app
+        time.sleep(0.1)  # the work and the reruns share the processor
     raise AssertionError("nothing was measured")
 
 
@@ -71,16 +74,34 @@ def test_what_goes_wrong_is_told_and_can_be_tried_again(
         def fail(*_: object, **__: object) -> None:
             raise DataError("the sentences have moved")
 
-        broken.setattr("lab.views.evaluate.evaluate_student", fail)
+        broken.setattr("lab.evaluations.evaluate_student", fail)
         app.button(key="evaluate_start").click().run()
         assert "have moved" in measured(app).error[0].value
     app.button(key="evaluate_start").click().run()
-    for _ in range(300):
-        app.run()
-        if app.get("plotly_chart"):
-            break
-    assert not app.error
+    assert not measured(app).error
     assert len(app.get("plotly_chart")) == 6
+
+
+def test_an_evaluation_ends_when_it_is_stopped(service: TrainingService) -> None:
+    train(service)
+    evaluations = Evaluations()
+    wish = Wish(StudentShelf(service).get(), 12, with_mlp=False)
+
+    def end() -> Answer[Evaluated]:
+        answer, _ = evaluations.read(wish, service)
+        while answer.pending:
+            time.sleep(0.001)
+            answer, _ = evaluations.read(wish, service)
+        return answer
+
+    evaluations.begin(wish)
+    evaluations.stop()
+    assert "was stopped" in end().error
+    evaluations.begin(wish)
+    assert not end().error
+    found = end().value
+    assert found is not None
+    assert "mlp" not in found.evaluation.scores
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -10,14 +9,13 @@ from urllib.parse import urljoin
 import pytest
 from conftest import ROOT, OpenPage, running_server
 from playwright.sync_api import Page, expect
-from test_components_browser import CUBE, CURVES, camera, distinct_colors, figure, turn, wait_for_updates
+from test_components_browser import CUBE, CURVES, camera, expect_colors, figure, turn, wait_for_updates
 
 from cellnet.checkpoints import load_checkpoint, unpack
 from cellnet.runs import RunStore
 from cellnet.settings import to_toml, with_changes
 from lab.presets import FIRST_RUN, lab_preset
 
-PATIENCE = 120_000
 SMALL = {
     "data.limit": 300,
     "training.validate_every": 10,
@@ -37,29 +35,22 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def url(fresh: Path) -> Iterator[str]:
-    with running_server(ROOT / "streamlit_app.py", fresh / "log.txt") as address:
-        yield address
-
-
 def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click(timeout=PATIENCE)
+    page.get_by_role("button", name=name, exact=True).click()
 
 
 def expect_state(page: Page, state: str) -> None:
-    expect(page.locator(".lab-status")).to_have_attribute("data-state", state, timeout=PATIENCE)
+    expect(page.locator(".lab-status")).to_have_attribute("data-state", state)
 
 
 def step(page: Page) -> int:
+    """Only where the training stands still; see `wait_for_step`."""
     return int(page.locator(".lab-status").get_attribute("data-step") or 0)
 
 
 def wait_for_step(page: Page, goal: int) -> None:
     page.wait_for_function(
-        "goal => Number(document.querySelector('.lab-status')?.dataset.step ?? 0) >= goal",
-        arg=goal,
-        timeout=PATIENCE,
+        "goal => Number(document.querySelector('.lab-status')?.dataset.step ?? 0) >= goal", arg=goal
     )
 
 
@@ -71,19 +62,29 @@ def zoom(page: Page) -> list[Any]:
     page.mouse.move(box["x"] + 110, box["y"] + 70, steps=4)
     page.mouse.up()
     page.wait_for_function(
-        "() => document.querySelector('.js-plotly-plot').layout.xaxis.autorange === false",
-        timeout=PATIENCE,
+        "() => document.querySelector('.js-plotly-plot').layout.xaxis.autorange === false"
     )
     ranges: list[Any] = figure(page, "figure.layout.xaxis.range")
     return ranges
 
 
 def turn_local_ratio_down(page: Page) -> None:
-    """With the keyboard, as far as empties the local tier."""
+    """With the keyboard, as far as empties the local tier; the widget must stay through all of it."""
     slider = page.get_by_role("slider", name="Local ratio")
     slider.focus()
     for _ in range(12):
         slider.press("ArrowLeft")
+    expect(slider).to_be_focused()
+
+
+def downloads_are_for_the_lab_s_own_pages(page: Page, url: str) -> None:
+    request = page.request
+    address = f"{url}/checkpoints/20260101-000000-abcdef"
+    assert request.get(address).status == 404
+    assert request.get(f"{url}/checkpoints/..%2F..%2Fetc").status in (400, 404)
+    assert request.get(address, headers={"Sec-Fetch-Site": "cross-site"}).status == 403
+    assert request.get(address, headers={"Host": "attacker.example"}).status == 403
+    assert request.post(address).status == 405
 
 
 def download(page: Page, target: Path) -> Path:
@@ -96,32 +97,40 @@ def download(page: Page, target: Path) -> Path:
     return target
 
 
-def test_a_new_user_watches_a_cube_learn(url: str, fresh: Path, open_page: OpenPage) -> None:
+def test_a_new_user_watches_a_cube_learn(fresh: Path, open_page: OpenPage) -> None:
+    with running_server(ROOT / "streamlit_app.py", fresh / "log.txt") as url:
+        a_cube_learns(url, fresh, open_page)
+    with RunStore(fresh / "runs") as store:
+        last, first = store.list()
+        assert (first.state, last.state) == ("stopped", "stopped")
+        assert store.checkpoints(last.id), "the end of the server is the end of the training, not its loss"
+
+
+def a_cube_learns(url: str, fresh: Path, open_page: OpenPage) -> None:
     page = open_page(url)
+    downloads_are_for_the_lab_s_own_pages(page, url)
     page.set_viewport_size({"width": 1280, "height": 1900})
     expect_state(page, "idle")
     settings = fresh / "small.toml"
     settings.write_text(to_toml(with_changes(lab_preset(FIRST_RUN), SMALL)))
     page.locator("input[type=file]").set_input_files(settings)
-    expect(page.get_by_role("spinbutton", name="Limit (sentences)")).to_have_value("300", timeout=PATIENCE)
+    expect(page.get_by_role("spinbutton", name="Limit (sentences)")).to_have_value("300")
 
     press(page, "Start")
     expect_state(page, "preparing data")
     expect_state(page, "running")
     wait_for_updates(page, CUBE)
     wait_for_updates(page, CURVES)
-    assert distinct_colors(page.locator(f"{CUBE} canvas")) > 100
-    label = page.locator(f"{CURVES} [role=figure]").get_attribute("aria-label") or ""
+    expect_colors(page.locator(f"{CUBE} canvas"), 100)
+    losses = page.locator(f"{CURVES} [role=figure]")
     for name in ("reconstruction", "similarity", "diversity", "emergence", "spatial consistency"):
-        assert re.search(rf"{name}: train \d", label), label
+        expect(losses).to_have_attribute("aria-label", re.compile(rf"{name}: train \d"))
 
     turn(page)
     turned, zoomed = camera(page), zoom(page)
     turn_local_ratio_down(page)
-    expect(page.locator(f"{CURVES} .curves-marks li").first).to_contain_text(
-        "Local ratio 0.6", timeout=PATIENCE
-    )
-    expect(page.get_by_text("The local tier is empty")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(f"{CURVES} .curves-marks li").first).to_contain_text("Local ratio 0.6")
+    expect(page.get_by_text("The local tier is empty")).to_be_visible()
     wait_for_updates(page, CUBE)
     wait_for_updates(page, CURVES)
     assert camera(page) == turned
@@ -133,7 +142,7 @@ def test_a_new_user_watches_a_cube_learn(url: str, fresh: Path, open_page: OpenP
     press(page, "Step")
     wait_for_step(page, paused + 1)
     expect_state(page, "paused")
-    assert step(page) == paused + 1
+    expect(page.locator(".lab-status")).to_have_attribute("data-step", str(paused + 1))
     press(page, "Resume")
     wait_for_step(page, paused + 3)
 
@@ -154,30 +163,8 @@ def test_a_new_user_watches_a_cube_learn(url: str, fresh: Path, open_page: OpenP
     assert [change["key"] for change in checkpoint.state["changes"]][:1] == ["lattice.local_distance_ratio"]
     assert not any((fresh / "runs" / ".downloads").iterdir())
 
-
-def test_downloads_are_for_the_lab_s_own_pages(url: str, open_page: OpenPage) -> None:
-    request = open_page("about:blank").request
-    address = f"{url}/checkpoints/20260101-000000-abcdef"
-    assert request.get(address).status == 404
-    assert request.get(f"{url}/checkpoints/..%2F..%2Fetc").status in (400, 404)
-    assert request.get(address, headers={"Sec-Fetch-Site": "cross-site"}).status == 403
-    assert request.get(address, headers={"Host": "attacker.example"}).status == 403
-    assert request.post(address).status == 405
-
-
-def test_ending_the_server_stops_the_training_with_a_checkpoint(fresh: Path, open_page: OpenPage) -> None:
-    settings = to_toml(with_changes(lab_preset(FIRST_RUN), SMALL))
-    (fresh / "small.toml").write_text(settings)
-    with running_server(ROOT / "streamlit_app.py", fresh / "log.txt") as url:
-        page = open_page(url)
-        page.locator("input[type=file]").set_input_files(fresh / "small.toml")
-        expect(page.get_by_role("spinbutton", name="Limit (sentences)")).to_have_value(
-            "300", timeout=PATIENCE
-        )
-        press(page, "Start")
-        wait_for_step(page, 2)
-        page.goto("about:blank")
-    with RunStore(fresh / "runs") as store:
-        (run,) = store.list()
-        assert run.state == "stopped"
-        assert store.checkpoints(run.id)
+    press(page, "Start")
+    expect_state(page, "running")
+    wait_for_step(page, 2)
+    for tab in (page, other):
+        tab.goto("about:blank")

@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import OpenPage, Serve
 from playwright.sync_api import Page, expect
-from test_components_browser import CUBE, distinct_colors, expect_counts, middle
-
-PATIENCE = 60_000
+from test_components_browser import CUBE, expect_colors, expect_counts, middle
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -21,51 +19,52 @@ def test_turn_pick_cut_compare_and_take_away(serve: Serve, open_page: OpenPage, 
     url = serve("lattice_server.py")
     page = open_page(f"{url}/lattice")
     view = page.locator(CUBE).first
-    expect(view).to_have_attribute("data-camera", re.compile("position"), timeout=PATIENCE)
+    expect(view).to_have_attribute("data-camera", re.compile("position"))
     home = camera(page)
     view.press("ArrowLeft")
     turned = camera(page)
     assert turned != home
-    expect(page).to_have_url(re.compile("camera="), timeout=PATIENCE)
+    expect(page).to_have_url(re.compile("camera="))
 
     x, y = middle(view)
     page.mouse.click(x, y)
-    expect(page).to_have_url(re.compile(r"cell=\d+"), timeout=PATIENCE)
+    expect(page).to_have_url(re.compile(r"cell=\d+"))
     expect(page.locator(".lab-facts")).to_contain_text("activity")
     page.get_by_role("radio", name="Slices").click()
     expect_counts(page, "37 of 64 shown")
     page.get_by_role("radio", name="Surface").click()
     expect_counts(page, "37 of 64 shown", 0)
     page.get_by_role("radio", name="lattice step").click()
-    expect(page.locator(CUBE)).to_have_count(2, timeout=PATIENCE)
-    expect(page.locator(CUBE).nth(1)).to_have_attribute("data-camera", turned, timeout=PATIENCE)
+    expect(page.locator(CUBE)).to_have_count(2)
+    expect(page.locator(CUBE).nth(1)).to_have_attribute("data-camera", turned)
     assert camera(page) == turned
     page.get_by_role("radio", name="Whole").click()
     expect_counts(page, "4 \u00d7 4 \u00d7 4 cells", 2)
-    assert distinct_colors(view.locator("canvas")) > 30
+    expect_colors(view.locator("canvas"), 30)
 
     page.reload()
-    expect(page.locator(CUBE)).to_have_count(2, timeout=PATIENCE)
-    expect(page.locator(CUBE).nth(1)).to_have_attribute("data-camera", turned, timeout=PATIENCE)
-    expect(page.locator(".lab-facts")).to_contain_text("activity", timeout=PATIENCE)
+    expect(page.locator(CUBE)).to_have_count(2)
+    expect(page.locator(CUBE).nth(1)).to_have_attribute("data-camera", turned)
+    expect(page.locator(".lab-facts")).to_contain_text("activity")
 
     page.get_by_role("button", name="Take away").click()
     page.get_by_role("button", name="Write an interactive HTML").click()
-    with page.expect_download(timeout=PATIENCE) as download:
-        page.get_by_role("button", name=re.compile(r"\.html")).click(timeout=PATIENCE)
+    with page.expect_download() as download:
+        page.get_by_role("button", name=re.compile(r"\.html")).click()
     file = tmp_path / "cube.html"
     download.value.save_as(file)
     alone = open_page(file.as_uri())
-    expect(alone.locator(CUBE)).to_have_attribute("data-updates", "1", timeout=PATIENCE)
-    assert distinct_colors(alone.locator(f"{CUBE} canvas")) > 30
+    expect(alone.locator(CUBE)).to_have_attribute("data-updates", "1")
+    expect_colors(alone.locator(f"{CUBE} canvas"), 30)
     alone.get_by_role("slider").press("ArrowLeft")
     expect(alone.locator("output")).to_have_text("lattice step 2")
     alone.close()
 
     page.get_by_role("link", name="Routing").click()
-    expect(page.locator(CUBE)).to_have_count(4, timeout=PATIENCE)
+    expect(page.locator(CUBE)).to_have_count(4)
     triangle = page.locator(".st-key-routing_triangle .nsewdrag")
-    triangle.scroll_into_view_if_needed(timeout=PATIENCE)
+    triangle.scroll_into_view_if_needed()
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     box = triangle.bounding_box()
     assert box is not None
     corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.02)]
@@ -75,5 +74,5 @@ def test_turn_pick_cut_compare_and_take_away(serve: Serve, open_page: OpenPage, 
     for place in places:
         page.mouse.move(*place, steps=4)
     page.mouse.up()
-    expect(page.get_by_text("64 of 64 cells.")).to_be_visible(timeout=PATIENCE)
-    assert distinct_colors(page.locator(f"{CUBE} canvas").nth(1)) > 30
+    expect(page.get_by_text("64 of 64 cells.")).to_be_visible()
+    expect_colors(page.locator(f"{CUBE} canvas").nth(1), 30)

@@ -16,11 +16,10 @@ from cellnet.runs import RunStore
 from cellnet.settings import with_changes
 from cellnet.training import TrainingSession
 
-PATIENCE = 60_000
 ROW = 33
 CHECKBOX = 17
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
@@ -47,31 +46,31 @@ def choose_row(page: Page, row: int) -> None:
 
 
 def expect_button(page: Page, name: str) -> None:
-    expect(page.get_by_role("button", name=name, exact=True)).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("button", name=name, exact=True)).to_be_visible()
 
 
 def test_two_runs_are_compared_deleted_brought_back_and_taken_away(url: str, open_page: OpenPage) -> None:
     page = open_page(f"{url}/runs")
-    expect(page.get_by_test_id("glide-cell-1-0")).to_have_text("second", timeout=PATIENCE)
+    expect(page.get_by_test_id("glide-cell-1-0")).to_have_text("second")
     choose_row(page, 0)
     expect_button(page, "Delete 1 run")
     choose_row(page, 1)
     expect_button(page, "Delete 2 runs")
     drawn = page.locator(f"{CURVES} [role=figure]")
     for name in ("first", "second"):
-        expect(drawn).to_have_attribute("aria-label", re.compile(f"total: .*{name} · "), timeout=PATIENCE)
+        expect(drawn).to_have_attribute("aria-label", re.compile(f"total: .*{name} · "))
 
     page.get_by_role("radio", name="Settings").click()
     compared = page.get_by_test_id("stDataFrame").nth(1)
-    expect(compared.get_by_test_id("glide-cell-0-0")).to_have_text("loss.diversity", timeout=PATIENCE)
+    expect(compared.get_by_test_id("glide-cell-0-0")).to_have_text("loss.diversity")
 
     page.get_by_role("button", name="Delete 2 runs").click()
-    expect(page.get_by_text("There is no run yet")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("There is no run yet")).to_be_visible()
     page.get_by_role("button", name="Undo").click()
     expect_button(page, "Delete 2 runs")
 
     page.get_by_role("radio", name="Export").click()
-    with page.expect_download(timeout=PATIENCE) as downloading:
+    with page.expect_download() as downloading:
         page.get_by_role("button", name="Curves as CSV, one column per metric").click()
     with downloading.value.path().open() as file:
         rows = list(csv.DictReader(file))
