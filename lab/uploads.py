@@ -27,7 +27,8 @@ def store_upload(root: Path, name: str, content: bytes) -> Path:
     Raises:
         DataError: if it is empty, too large, or of a kind that holds no sentences.
     """
-    suffix = Path(name).suffix.lower()
+    base, dot, kind = name.rstrip("/").rpartition(".")
+    suffix = dot + kind.lower()
     if suffix not in KINDS:
         raise DataError(f"{name[:80]!r} is not a {', '.join(KINDS)} file")
     if not content:
@@ -36,7 +37,7 @@ def store_upload(root: Path, name: str, content: bytes) -> Path:
         raise DataError(f"{name[:80]!r} is larger than {MAX_MEGABYTES} MB; split it into smaller files")
     folder = root / UPLOADS
     folder.mkdir(exist_ok=True)
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(name).stem)[:_LONGEST_STEM].strip("-") or "upload"
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(base).name)[:_LONGEST_STEM].strip("-") or "upload"
     target = folder / f"{stem}-{hashlib.sha256(content).hexdigest()[:_DIGEST]}{suffix}"
     # Written under another name first: neither a crash nor a link planted there leaves anything half done.
     with NamedTemporaryFile(dir=folder, delete=False) as file:
