@@ -2,35 +2,52 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 import torch
 
 from cellnet.embedding import fit_pca
+from cellnet.errors import CellnetError
 from cellnet.evaluation import Evaluation, evaluate, parameter_count, train_perceptron
-from lab.jobs import Jobs
+from lab.jobs import Answer, Jobs
 from lab.students import Student
 from lab.training import TrainingService
 
-EVALUATIONS: Final = Jobs()
-"""Apart from the other jobs of the pages, which should not have to wait for minutes."""
 LATTICE_SENTENCES: Final = 300
 _CPU: Final = torch.device("cpu")
 
 
-@dataclass
+class EvaluationStopped(CellnetError):  # noqa: N818 - a wish fulfilled, not a failure
+    """An evaluation was stopped on request."""
+
+
+@dataclass(eq=False)
 class Stage:
     """What an evaluation is doing right now; written by the thread that does it."""
 
     label: str = "waiting for its turn"
     done: int = 0
     total: int = 0
+    stopped: bool = False
+    failed: bool = False
 
     def __call__(self, label: str, done: int, total: int) -> None:
-        """Take the news."""
+        """Take the news.
+
+        Raises:
+            EvaluationStopped: if the evaluation should end here.
+        """
+        if self.stopped:
+            raise EvaluationStopped("the evaluation was stopped; press Evaluate to begin it again")
         self.label, self.done, self.total = label, done, total
+
+    def stop(self) -> None:
+        """Let the evaluation end at its next news, or before it begins."""
+        self.stopped = True
 
 
 @dataclass(frozen=True)
@@ -64,8 +81,10 @@ def evaluate_student(
 
     Raises:
         DataError, TeacherError: if the data of the run are not there or too few.
+        EvaluationStopped: if it was stopped.
     """
     settings = student.model.settings
+    stage("reading the sentences", 0, 0)
     data = service.data_of(settings) or service.read_data(settings, progress=stage)
     pca = fit_pca(data.train)
     held_out = data.validation
@@ -97,3 +116,63 @@ def evaluate_student(
     if mlp is not None:
         parameters["mlp"] = parameter_count(mlp)
     return Evaluated(evaluation, parameters, student.step if with_mlp else None, len(data.validation))
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Whom to evaluate, and how (see `evaluate_student`)."""
+
+    student: Student
+    sentences: int
+    with_mlp: bool
+
+    @property
+    def key(self) -> tuple[str, int, int, bool]:
+        """What is the same for equal evaluations."""
+        return self.student.run, self.student.step, self.sentences, self.with_mlp
+
+
+class Evaluations:
+    """Evaluations, done in a thread of their own so that other work for pages need not wait for minutes.
+
+    Sessions that wish the same share one evaluation.
+    """
+
+    def __init__(self) -> None:
+        self._jobs = Jobs()
+        self._lock = threading.Lock()
+        self._stages: dict[tuple[str, int, int, bool], Stage] = {}
+
+    def begin(self, wish: Wish) -> None:
+        """See to it that an evaluation is made, anew if the last attempt failed."""
+        with self._lock:
+            stage = self._stages.get(wish.key)
+            if stage is None or stage.failed:
+                self._stages[wish.key] = Stage()
+
+    def read(self, wish: Wish, service: TrainingService) -> tuple[Answer[Evaluated], Stage]:
+        """Return what is known of an evaluation that was begun, and what it is doing."""
+        with self._lock:
+            stage = self._stages[wish.key]
+        work = partial(
+            evaluate_student,
+            service,
+            wish.student,
+            sentences=wish.sentences,
+            with_mlp=wish.with_mlp,
+            stage=stage,
+        )
+        answer = self._jobs.newest(wish.key, stage, work)
+        if answer.error and answer.version is stage:
+            stage.failed = True
+        return answer, stage
+
+    def stop(self) -> None:
+        """Stop all of them, so that the process can end."""
+        with self._lock:
+            for stage in self._stages.values():
+                stage.stop()
+
+
+EVALUATIONS: Final = Evaluations()
+"""Those of this process."""

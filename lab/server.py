@@ -20,6 +20,7 @@ from cellnet.checkpoints import pack
 from cellnet.errors import CheckpointError, RunError
 from cellnet.transfer import IMPORTS_FOLDER, export_run
 from lab.embedding_job import EmbeddingJob
+from lab.evaluations import EVALUATIONS
 from lab.presets import FIRST_RUN, lab_preset
 from lab.students import StudentShelf
 from lab.training import TrainingService
@@ -103,6 +104,7 @@ async def lifespan(_: object) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        EVALUATIONS.stop()
         await run_in_threadpool(remove)
 
 

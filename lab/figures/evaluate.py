@@ -24,7 +24,7 @@ SHARES: Final = {
 }
 """The scores that lie between 0 and 1, best first of all."""
 _PAPER: Final = "rgba(0,0,0,0)"
-_GRAY: Final = "#7A7A7A"
+_GRAY: Final = "#8A949E"
 
 
 def differences_figure(evaluation: Evaluation) -> go.Figure:
@@ -96,7 +96,7 @@ def silenced_figure(ablation: Mapping[Any, Estimate]) -> go.Figure:
         go.Bar(
             x=list(ablation),
             y=[score.value for score in shown],
-            error_y=_error(shown),
+            error_y=_error(shown) | {"color": _GRAY},
             marker={"color": [EXPERT_COLORS[tier] for tier in ablation]},
             hovertemplate="%{x} silenced: %{y:+.2%} %{customdata}<extra></extra>",
             customdata=[f"[{score.low:+.2%}, {score.high:+.2%}]" for score in shown],

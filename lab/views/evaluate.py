@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import Any, Final
 
 import streamlit as st
 
 from cellnet.cli.output import to_json
 from cellnet.evaluation import LEVEL, SCORES, Estimate, Evaluation, as_dict
-from lab.evaluations import EVALUATIONS, Evaluated, Stage, evaluate_student
+from lab.evaluations import EVALUATIONS, Evaluated, Wish
 from lab.figures.evaluate import (
     NAMES,
     SHARES,
@@ -30,7 +29,6 @@ _CHART: Final[dict[str, Any]] = {"displaylogo": False}
 _SIZES: Final = {200: "200", 500: "500", 1000: "1,000", 3000: "3,000", 0: "all"}
 _ASKED: Final = "evaluate_asked"
 _WAITING: Final = "evaluate_waiting"
-_FAILURES: Final = "evaluate_failures"
 
 
 def ask(service: TrainingService, student: Student) -> None:
@@ -63,8 +61,8 @@ def ask(service: TrainingService, student: Student) -> None:
         "at the same time becomes slower.",
         width="stretch",
     ):
-        attempt = st.session_state.get(_FAILURES, 0)
-        st.session_state[_ASKED] = (student, sentences, with_mlp, attempt, Stage())
+        wish = st.session_state[_ASKED] = Wish(student, sentences, with_mlp)
+        EVALUATIONS.begin(wish)
     results(service, student)
 
 
@@ -74,27 +72,23 @@ def results(service: TrainingService, student: Student) -> None:
 
 
 def _results(service: TrainingService, student: Student) -> None:
-    asked = st.session_state.get(_ASKED)
-    if asked is None or asked[0].run != student.run:
+    wish: Wish | None = st.session_state.get(_ASKED)
+    if wish is None or wish.student.run != student.run:
         st.info("Nothing measured yet. Press Evaluate: the scores appear here, with their intervals.")
         return
-    subject, sentences, with_mlp, attempt, stage = asked
-    answer = EVALUATIONS.newest(
-        (subject.run, subject.step, sentences, with_mlp),
-        attempt,
-        partial(evaluate_student, service, subject, sentences=sentences, with_mlp=with_mlp, stage=stage),
-    )
+    answer, stage = EVALUATIONS.read(wish, service)
     waiting = answer.pending or (answer.value is None and not answer.error)
     if waiting:
-        st.progress(
+        bar, button = st.columns([9, 1], vertical_alignment="bottom")
+        bar.progress(
             stage.done / stage.total if stage.total else 0.0,
             f"{stage.label}{f': {stage.done:,} of {stage.total:,}' if stage.total else ' ...'}",
         )
-    if answer.error:
+        button.button("Stop it", key="evaluate_stop", on_click=stage.stop, help="End this evaluation.")
+    if answer.error and not waiting:
         st.error(answer.error)
-        st.session_state[_FAILURES] = attempt + 1
     if answer.value is not None:
-        show(answer.value, subject)
+        show(answer.value, wish.student)
     if waiting != bool(st.session_state.get(_WAITING)):
         st.session_state[_WAITING] = waiting
         st.rerun()
@@ -105,6 +99,10 @@ def show(found: Evaluated, student: Student) -> None:
     evaluation = found.evaluation
     st.html(facts_line(_facts(found, student)))
     st.html(scores_markup(evaluation))
+    st.caption(
+        "kNN overlap and recall are among the evaluated sentences. Novelty is the cosine to the nearest "
+        "training sentence. Brackets and bars: bootstrap intervals over sentences."
+    )
     differences, gains, novelty = st.columns(3, gap="large")
     level = f"{LEVEL:.0%} intervals, {evaluation.resamples:,} resamples"
     with differences:

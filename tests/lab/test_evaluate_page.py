@@ -58,10 +58,6 @@ def test_a_student_is_measured_when_asked_for(service: TrainingService) -> None:
     assert len(app.get("plotly_chart")) == 6
     for word in ("PCA", "MLP student", "teacher", "recall@10", "effective dimension"):
         assert word in shown(app)
-    again = open_page("evaluate")
-    again.toggle(key="evaluate_mlp").set_value(False).run()
-    again.button(key="evaluate_start").click().run()
-    assert "MLP student" not in shown(measured(again))
 
 
 def test_what_goes_wrong_is_told_and_can_be_tried_again(
