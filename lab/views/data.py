@@ -33,6 +33,8 @@ from lab.forms import FIELDS, Form, field_help
 from lab.training import Phase, TrainingService
 from lab.training.service import data_key
 from lab.uploads import KINDS, MAX_MEGABYTES, list_uploads, store_upload
+from lab.views.address import arrived, publish
+from lab.views.choice import Choice
 from lab.views.markup import facts_markup
 from lab.views.status import REFUSED
 
@@ -54,7 +56,7 @@ USED_FIELDS: Final = (
     *TEACHER_FIELDS,
 )
 _KEY: Final = "data"
-_SOURCE: Final = "data_source"
+_SOURCE: Final = Choice("data_source")
 _COLUMN: Final = "data_column"
 _TEACHER: Final = "data_teacher"
 _WIDTHS: Final = "data_widths"
@@ -76,15 +78,19 @@ def choose_source(service: TrainingService) -> dict[str, Any]:
     known = {DOCSTRINGS: DOCSTRINGS, **paths}
     if draft.data.source not in known.values():
         known[draft.data.source] = draft.data.source
-    begin = list(known.values()).index(draft.data.source)
+    names = list(known)
+    if (asked := arrived(_SOURCE.name)) in known:
+        _SOURCE.set(asked)
+    if _SOURCE.value not in known:
+        _SOURCE.set(names[list(known.values()).index(draft.data.source)])
     name = st.selectbox(
         "Source",
-        list(known),
-        index=begin,
-        key=_SOURCE,
+        names,
+        index=names.index(_SOURCE.value),
+        key=_SOURCE.key,
         help=field_help("data.source"),
-        bind="query-params",
     )
+    publish(_SOURCE.name, name)
     _upload(root)
     source = known[name]
     return {"data.source": source, "data.column": _choose_column(source, draft)}
@@ -115,7 +121,7 @@ def _take_upload(root: Path) -> None:
     except (DataError, OSError) as error:
         st.session_state[_UPLOAD_SAID] = f"The file was not kept: {error}"
         return
-    st.session_state[_SOURCE] = stored.name
+    _SOURCE.set(stored.name)
 
 
 def _choose_column(source: str, draft: Settings) -> str:

@@ -52,7 +52,7 @@ def upload(app: AppTest, name: str, content: bytes) -> AppTest:
 
 def test_it_begins_with_the_next_run(service: TrainingService) -> None:
     app = open_data()
-    assert app.selectbox(key="data_source").value == "docstrings"
+    assert app.selectbox(key="data_source.1").value == "docstrings"
     assert app.button(key="data_use").disabled
     assert any("uses exactly this" in caption.value for caption in app.caption)
     assert "held out" in facts(app)
@@ -64,7 +64,7 @@ def test_an_uploaded_file_is_read_shown_and_used(service: TrainingService) -> No
     content = f"id,text\n{rows}1,{LINES[3]}\n2,\n"
     app = upload(open_data(), "../my file.csv", content.encode())
     (path,) = (service.store.root / "uploads").iterdir()
-    assert app.selectbox(key="data_source").value == path.name
+    assert app.selectbox(key="data_source.2").value == path.name
     assert app.selectbox(key=f"data_column.{path}").value == "text"
     assert "<td>rows read</td><td>82</td>" in facts(app)
     assert "<td>duplicates</td><td>1</td>" in facts(app)
