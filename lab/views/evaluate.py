@@ -84,7 +84,13 @@ def _results(service: TrainingService, student: Student) -> None:
             stage.done / stage.total if stage.total else 0.0,
             f"{stage.label}{f': {stage.done:,} of {stage.total:,}' if stage.total else ' ...'}",
         )
-        button.button("Stop it", key="evaluate_stop", on_click=stage.stop, help="End this evaluation.")
+        button.button(
+            "Stop it",
+            key="evaluate_stop",
+            on_click=stage.stop,
+            help="End this evaluation; nothing of it is kept.",
+            width="stretch",
+        )
     if answer.error and not waiting:
         st.error(answer.error)
     if answer.value is not None:

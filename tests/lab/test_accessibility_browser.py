@@ -5,7 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 from conftest import OpenPage, Serve
 from playwright.sync_api import Page, expect
 
-PAGES = ("Train", "Geometry", "Lattice", "Routing", "Probe", "Data", "Runs")
+PAGES = ("Train", "Geometry", "Lattice", "Routing", "Probe", "Evaluate", "Data", "Runs")
 
 pytestmark = pytest.mark.timeout(300)
 
