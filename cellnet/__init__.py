@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cellnet.decoder import TextDecoder
+    from cellnet.decoder import GenerativeDecoder, TextDecoder
     from cellnet.dynamics import Lattice3D
     from cellnet.embedding import EmbeddingTransformer
     from cellnet.experts import DistantExpert, FunctionalExpert, GatingNetwork, LocalExpert
@@ -35,6 +35,7 @@ __all__ = [
     "EmbeddingTransformer",
     "FunctionalExpert",
     "GatingNetwork",
+    "GenerativeDecoder",
     "Inspection",
     "Intervention",
     "Lattice3D",
@@ -68,6 +69,7 @@ _HOMES = {
     "EmbeddingTransformer": "embedding",
     "FunctionalExpert": "experts",
     "GatingNetwork": "experts",
+    "GenerativeDecoder": "decoder",
     "Inspection": "inspection",
     "Intervention": "interventions",
     "Lattice3D": "dynamics",

@@ -12,6 +12,8 @@ from cellnet.model import MODEL_FILE, CellNet
 from cellnet.runs import CheckpointRecord, RunRecord, RunStore
 from cellnet.settings import Settings
 
+DECODER_FOLDER = "decoder"
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -23,6 +25,7 @@ class LoadedModel:
         checkpoint: folder of the checkpoint, or None for a folder of `save_pretrained`.
         run: id of the run, if it was named by its run.
         step: step of the checkpoint, if known.
+        exported: the folder of `save_pretrained`, if it is one.
     """
 
     model: CellNet
@@ -30,11 +33,28 @@ class LoadedModel:
     checkpoint: Path | None = None
     run: str | None = None
     step: int | None = None
+    exported: Path | None = None
 
     @property
     def settings(self) -> Settings:
         """The settings of the student."""
         return self.model.settings
+
+    @property
+    def decoder_folder(self) -> Path:
+        """Where the decoder of this student is kept: in the folder of its run, or of its export.
+
+        Raises:
+            CheckpointError: if it is a checkpoint outside of a run, beside which nothing belongs.
+        """
+        if self.exported is not None:
+            return self.exported / DECODER_FOLDER
+        if self.checkpoint is not None and self.checkpoint.resolve().parent.name == "checkpoints":
+            return self.checkpoint.resolve().parent.parent / DECODER_FOLDER
+        raise CheckpointError(
+            f"{self.name} is a checkpoint outside of a run, so there is no place for its decoder; "
+            "give the decoder's folder"
+        )
 
 
 def load_model(source: str, runs: Path, *, step: int | None = None) -> LoadedModel:
@@ -59,7 +79,7 @@ def load_model(source: str, runs: Path, *, step: int | None = None) -> LoadedMod
     if (folder / STATE_FILE).is_file():
         return _load_folder(folder)
     if (folder / MODEL_FILE).is_file():
-        return LoadedModel(CellNet.from_pretrained(folder).eval(), str(folder))
+        return LoadedModel(CellNet.from_pretrained(folder).eval(), str(folder), exported=folder)
     if folder.is_dir() and len(folder.parts) > 1:
         raise CheckpointError(
             f"{folder} holds neither a checkpoint ({STATE_FILE}) nor an exported model ({MODEL_FILE})"

@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "train a student, or go on with a run",
     "evaluate": "measure a student next to its teacher, PCA and an MLP of equal size",
     "probe": "carry single sentences through the cube and show what happens",
+    "train-decoder": "train what writes sentences from the reconstructions of a student",
     "export": "write a student as a folder or one file",
     "runs": "list, show, describe, delete and restore runs",
     "prove": "prove that the lattice of a student computes",
@@ -72,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         return _without_command(arguments)
     # Only the chosen command is imported, so that each starts as fast as it can.
-    command = import_module(f"cellnet.cli.{name}")
+    command = import_module(f"cellnet.cli.{name.replace('-', '_')}")
     parser = Parser(prog=f"cellnet {name}", description=command.__doc__, allow_abbrev=False)
     parser.add_argument("--json", action="store_true", help="print one line of JSON for machines")
     command.add_arguments(parser)

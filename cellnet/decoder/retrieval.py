@@ -1,9 +1,10 @@
-"""From embeddings back to text: the nearest sentences of a bank."""
+"""From embeddings back to text in the mode that the settings name, and the nearest sentences of a bank."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,6 +13,9 @@ from torch import Tensor
 
 from cellnet.errors import DataError
 from cellnet.settings import DecoderSettings
+
+if TYPE_CHECKING:
+    from cellnet.decoder.generative import GenerativeDecoder
 
 BANK_CHUNK = 8192
 QUERY_CHUNK = 256
@@ -27,10 +31,11 @@ class Match:
 
 
 class TextDecoder:
-    """Finds the sentences whose embeddings have the greatest cosine with a given one, exactly.
+    """Turns embeddings into text, with a bank of sentences and, in the mode ``generative``, with a writer.
 
-    The bank stays where it is (a memory-mapped array is read chunk by chunk); cosines are computed
-    in float64 for `QUERY_CHUNK` x `BANK_CHUNK` pairs at a time, so memory does not grow with the bank.
+    Retrieval finds the sentences whose embeddings have the greatest cosine with a given one, exactly. The
+    bank stays where it is (a memory-mapped array is read chunk by chunk); cosines are computed in float64
+    for `QUERY_CHUNK` x `BANK_CHUNK` pairs at a time, so memory does not grow with the bank.
     """
 
     def __init__(
@@ -39,11 +44,13 @@ class TextDecoder:
         bank_embeddings: NDArray[np.float32] | Tensor,
         settings: DecoderSettings,
         device: torch.device,
+        writer: GenerativeDecoder | None = None,
     ) -> None:
-        """Check the bank: M texts and their embeddings (M, D).
+        """Check the bank: M texts and their embeddings (M, D), and the writer, if there is one.
 
         Raises:
-            DataError: if texts and embeddings do not match, or an embedding is zero or not finite.
+            DataError: if texts and embeddings do not match, an embedding is zero or not finite, or the
+                writer reads embeddings of another width.
         """
         count, shape = len(bank_texts), tuple(bank_embeddings.shape)
         if not count or len(shape) != 2 or shape[0] != count:
@@ -54,12 +61,33 @@ class TextDecoder:
         self._bank = bank_embeddings
         self._settings = settings
         self._device = device
+        self._writer = writer
+        if writer is not None and writer.width != self.width:
+            raise DataError(
+                f"the decoder reads embeddings of width {writer.width}, the bank's have {self.width}; "
+                "give the decoder of a student with this teacher"
+            )
         self._norms_M = torch.cat([_norms(self._chunk(start), "bank", start) for start in self._starts()])
 
     @property
     def width(self) -> int:
         """Width D of the embeddings."""
         return int(self._bank.shape[1])
+
+    def texts(self, embeddings: NDArray[np.float32] | Tensor) -> list[str]:
+        """Return one sentence for each of B embeddings (B, D), found or written: ``decoder.mode`` decides.
+
+        Raises:
+            DataError: if the mode is ``generative`` and there is no writer; else see `decode`.
+        """
+        if self._settings.mode == "retrieval":
+            return [matches[0].text for matches in self.decode(embeddings, 1)]
+        if self._writer is None:
+            raise DataError(
+                "decoder.mode is 'generative' and no trained decoder was given: make one with cellnet "
+                "train-decoder, or set decoder.mode = 'retrieval'"
+            )
+        return [written.text for written in self._writer.write(embeddings)]
 
     @torch.inference_mode()
     def decode(self, embeddings: NDArray[np.float32] | Tensor, k: int | None = None) -> list[list[Match]]:

@@ -4,8 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellnet import decoder
-from cellnet.decoder import Match, TextDecoder
+from cellnet.decoder import Match, TextDecoder, retrieval
 from cellnet.errors import DataError
 from cellnet.settings import DecoderSettings
 
@@ -23,8 +22,8 @@ def names(count: int) -> list[str]:
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoder, "BANK_CHUNK", 4)
-    monkeypatch.setattr(decoder, "QUERY_CHUNK", 3)
+    monkeypatch.setattr(retrieval, "BANK_CHUNK", 4)
+    monkeypatch.setattr(retrieval, "QUERY_CHUNK", 3)
 
 
 @pytest.mark.usefixtures("small_chunks")

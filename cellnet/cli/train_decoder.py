@@ -1,0 +1,178 @@
+"""Train a small causal transformer that writes the sentence which a student's reconstruction stands for."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cellnet.cli.options import add_model_source, add_setting_flags, changes_from
+from cellnet.cli.output import Result, table
+from cellnet.cli.progress import EmbeddingProgress, StageProgress, say
+from cellnet.decoder import DecoderData, Vocabulary, check_target, reconstructions
+from cellnet.decoder.generative import weights_fingerprint
+from cellnet.decoder.report import HeldOut, report
+from cellnet.decoder.training import train_decoder
+from cellnet.device import describe_device, open_device
+from cellnet.loading import load_model
+from cellnet.measures import Embeddings
+from cellnet.settings import flat_fields, with_changes
+from cellnet.teacher import Teacher
+from cellnet.training import prepare_data
+
+ASIDE_SHARE = 0.05
+MOST_ASIDE = 500
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of this command."""
+    add_model_source(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="where the decoder goes; by default the folder 'decoder' of the run or export, where "
+        "probe --decoder auto finds it",
+    )
+    parser.add_argument("--max-steps", type=int, metavar="N", help="steps, short for --decoder.max_steps")
+    parser.add_argument(
+        "--report-sentences",
+        type=int,
+        default=500,
+        metavar="N",
+        help="held-out sentences, drawn at random, that the report writes; 0 takes all (%(default)s)",
+    )
+    decoder = (name for name, _ in flat_fields() if name.startswith("decoder."))
+    add_setting_flags(
+        parser,
+        "device.device",
+        "device.threads",
+        "data.source",
+        "data.column",
+        "data.limit",
+        "data.cache_dir",
+        "embedding.teacher",
+        "init.seed",
+        *decoder,
+    )
+
+
+def run(arguments: argparse.Namespace) -> Result:
+    """Train the decoder, measure it on the held-out sentences, and save both."""
+    loaded = load_model(arguments.model, arguments.runs, step=arguments.step)
+    settings = with_changes(loaded.settings, _changes(arguments))
+    out = check_target(loaded.decoder_folder if arguments.out is None else arguments.out)
+    device = open_device(settings)
+    data = prepare_data(settings, progress=EmbeddingProgress())
+    if data.report is not None:
+        say(data.report.summary)
+    teacher = Teacher.load(settings.embedding, device)
+    model, bar = loaded.model.to(device), StageProgress()
+
+    def carry(embeddings: Embeddings, label: str) -> Embeddings:
+        return reconstructions(
+            model, embeddings, device=device, progress=lambda done, total: bar(label, done, total)
+        )
+
+    train = carry(data.train, "carrying training sentences")
+    validation = carry(data.validation, "carrying validation sentences")
+    vocabulary = Vocabulary.of(data.train_texts, teacher.tokenizer, settings.decoder.vocabulary)
+    longest = settings.decoder.max_tokens
+    known = DecoderData.of(train, data.train_texts, vocabulary, teacher.tokenizer, longest)
+    held_out = DecoderData.of(validation, data.validation_texts, vocabulary, teacher.tokenizer, longest)
+    order = np.random.default_rng(settings.init.seed).permutation(len(known))
+    aside = min(MOST_ASIDE, int(ASIDE_SHARE * len(known)))
+    decoder = train_decoder(
+        known.part(np.sort(order[aside:])),
+        vocabulary,
+        settings,
+        device=device,
+        aside=known.part(np.sort(order[:aside])) if aside else None,
+        progress=lambda done, total, loss: bar("training the decoder", done, total),
+    )
+    decoder.facts |= {
+        "teacher": {"name": settings.embedding.teacher, "fingerprint": teacher.fingerprint},
+        "student": {
+            "name": loaded.name,
+            "run": loaded.run,
+            "step": loaded.step,
+            "weights": weights_fingerprint(model),
+        },
+        "report": None,
+    }
+    decoder.save_pretrained(out)
+    say(f"decoder written to {out}; measuring it")
+    measured = report(
+        decoder,
+        HeldOut(data.validation_texts, data.validation, held_out),
+        (*data.train_texts, *data.validation_texts),
+        np.concatenate([data.train, data.validation]),
+        teacher.encode,
+        sentences=arguments.report_sentences,
+        seed=settings.init.seed,
+    )
+    decoder.facts["report"] = measured
+    decoder.save_pretrained(out)
+    values = {
+        "model": loaded.name,
+        "run": loaded.run,
+        "step": loaded.step,
+        "out": str(out),
+        "data": settings.data.source,
+        "device": describe_device(device),
+        "training": decoder.facts["training"],
+        **measured,
+    }
+    return Result(values, _text(values))
+
+
+def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
+    changes = changes_from(arguments)
+    if arguments.max_steps is not None:
+        changes["decoder.max_steps"] = arguments.max_steps
+    return changes
+
+
+def _text(values: dict[str, Any]) -> str:
+    training = values["training"]
+    kinds = [kind for kind in ("greedy", "beam", "retrieval") if kind in values]
+    head = (
+        f"decoder of {values['model']}, written to {values['out']}\n"
+        f"{training['parameters']} parameters, {training['vocabulary']} tokens, {training['steps']} steps "
+        f"on {training['sentences']} sentences; weights of step {training['kept_step']}, the best on "
+        f"{training['kept_aside']} kept aside"
+    )
+    scores = table(
+        [
+            (kind, *(values[kind][key] for key in ("bleu", "token_f1", "cosine")), _interval(values[kind]))
+            for kind in kinds
+        ],
+        ("text", "BLEU", "token F1", "cosine", "95 %"),
+    )
+    gain = values["generative_minus_retrieval"]
+    low, high = gain["interval"]
+    notes = (
+        f"{values['sentences']} held-out sentences: loss {values['loss']:.3f} per token, perplexity "
+        f"{values['perplexity']:.1f}, {values['unknown_share']:.2%} of the tokens unknown\n"
+        f"{values['written']} written; cosine is the teacher's, of the text and the original; retrieval "
+        "may not find the original\n"
+        f"cosine of the student's reconstruction itself {values['reconstruction_cosine']:.3f}\n"
+        f"cosine of generative minus retrieval {gain['cosine']:+.3f} ({low:+.3f} to {high:+.3f})"
+    )
+    examples = "\n\n".join(
+        table(
+            [
+                ("original", "", example["original"]),
+                *((kind, f"{example[kind]['cosine']:.3f}", example[kind]["text"]) for kind in kinds),
+            ]
+        )
+        for example in values["examples"]
+    )
+    return f"{head}\n\n{notes}\n\n{scores}\n\n{examples}"
+
+
+def _interval(score: dict[str, Any]) -> str:
+    low, high = score["cosine_interval"]
+    return f"{low:.3f} to {high:.3f}"
