@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from cellnet.checkpoints import load_checkpoint
 from cellnet.checkpoints.manifest import STATE_FILE
+from cellnet.decoder.generative import GenerativeDecoder, weights_fingerprint
 from cellnet.errors import CheckpointError, RunError
 from cellnet.model import MODEL_FILE, CellNet
 from cellnet.runs import CheckpointRecord, RunRecord, RunStore
@@ -53,7 +56,7 @@ class LoadedModel:
             return self.checkpoint.resolve().parent.parent / DECODER_FOLDER
         raise CheckpointError(
             f"{self.name} is a checkpoint outside of a run, so there is no place for its decoder; "
-            "give the decoder's folder"
+            "name its folder (train-decoder --out, probe --decoder)"
         )
 
 
@@ -85,6 +88,63 @@ def load_model(source: str, runs: Path, *, step: int | None = None) -> LoadedMod
             f"{folder} holds neither a checkpoint ({STATE_FILE}) nor an exported model ({MODEL_FILE})"
         )
     return _load_run(source, runs, step)
+
+
+@dataclass(frozen=True)
+class LoadedDecoder:
+    """A decoder and how it fits a student.
+
+    Attributes:
+        decoder: writes sentences.
+        folder: where it is from.
+        same_student: whether it was trained on the reconstructions of this very student.
+    """
+
+    decoder: GenerativeDecoder
+    folder: Path
+    same_student: bool
+
+
+def load_decoder(
+    loaded: LoadedModel, source: str, device: torch.device, *, teacher_fingerprint: str
+) -> LoadedDecoder:
+    """Load a decoder for a student.
+
+    Args:
+        loaded: the student.
+        source: the folder of a decoder, or "auto" for the one that is kept with the student.
+        device: where it works.
+        teacher_fingerprint: of the student's teacher.
+
+    Raises:
+        CheckpointError: if there is none (it says how to train one), it is damaged, or it was trained with
+            another teacher.
+    """
+    folder = loaded.decoder_folder if source == "auto" else Path(source)
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"there is no decoder in {folder}; train one with: {train_decoder_command(loaded, folder)}"
+        )
+    decoder = GenerativeDecoder.from_pretrained(folder, device)
+    teacher, student = decoder.facts.get("teacher"), decoder.facts.get("student")
+    if not isinstance(teacher, dict) or teacher.get("fingerprint") != teacher_fingerprint:
+        raise CheckpointError(
+            f"the decoder in {folder} was trained with another teacher than {loaded.name}; train one with: "
+            f"{train_decoder_command(loaded, folder)}"
+        )
+    same = isinstance(student, dict) and student.get("weights") == weights_fingerprint(loaded.model)
+    return LoadedDecoder(decoder, folder, same)
+
+
+def train_decoder_command(loaded: LoadedModel, folder: Path) -> str:
+    """Return the command that trains a decoder for a student, into a folder."""
+    if loaded.run is None or loaded.checkpoint is None:
+        student = str(loaded.checkpoint or loaded.exported)
+    else:
+        student = str(loaded.checkpoint.parent.parent)
+    out = "" if (loaded.exported or loaded.run) and folder == loaded.decoder_folder else f" --out {folder}"
+    step = "" if loaded.run is None or loaded.step is None else f" --step {loaded.step}"
+    return f"cellnet train-decoder {student}{step}{out}"
 
 
 def open_runs(runs: Path) -> RunStore:

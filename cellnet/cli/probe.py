@@ -14,13 +14,13 @@ from cellnet.cli.damage import add_damage, damage_from, damage_text, damage_valu
 from cellnet.cli.options import add_model_source, add_setting_flags, changes_from
 from cellnet.cli.output import Result, table
 from cellnet.cli.progress import EmbeddingProgress
-from cellnet.decoder import Match, TextDecoder
+from cellnet.decoder import GenerativeDecoder, Match, TextDecoder
 from cellnet.device import open_device
 from cellnet.evaluation import readouts
 from cellnet.inspection import inspect
 from cellnet.interventions import Intervention
 from cellnet.lattice.geometry import TIERS
-from cellnet.loading import load_model
+from cellnet.loading import LoadedDecoder, load_decoder, load_model
 from cellnet.measures import Embeddings
 from cellnet.model import CellNet, StudentOutput
 from cellnet.settings import Settings, with_changes
@@ -32,9 +32,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of this command."""
     add_model_source(parser)
     parser.add_argument("texts", nargs="+", metavar="TEXT", help="sentences")
+    parser.add_argument(
+        "--decoder",
+        metavar="FOLDER",
+        help="also write each sentence from its embedding, with the decoder in this folder that cellnet "
+        "train-decoder wrote; 'auto' takes the one of the run or export, as does --decoder.mode generative",
+    )
     add_damage(parser)
     add_setting_flags(
-        parser, "device.device", "data.source", "data.cache_dir", "embedding.teacher", "decoder.top_k"
+        parser,
+        "device.device",
+        "data.source",
+        "data.cache_dir",
+        "embedding.teacher",
+        "decoder.mode",
+        "decoder.top_k",
+        "decoder.beams",
+        "decoder.length_penalty",
     )
 
 
@@ -46,8 +60,14 @@ def run(arguments: argparse.Namespace) -> Result:
     damage = damage_from(arguments, settings.lattice.dimensions, settings.model.steps)
     device = open_device(settings)
     model = loaded.model.to(device)
+    teacher = Teacher.load(settings.embedding, device)
+    writer = None
+    if arguments.decoder is not None or settings.decoder.mode == "generative":
+        writer = load_decoder(
+            loaded, arguments.decoder or "auto", device, teacher_fingerprint=teacher.fingerprint
+        )
     decoder = _decoder(settings, device)
-    taught = torch.from_numpy(Teacher.load(settings.embedding, device).encode(arguments.texts)).to(device)
+    taught = torch.from_numpy(teacher.encode(arguments.texts)).to(device)
     output = model(taught)
     cosines = torch.stack([F.cosine_similarity(answer, taught) for answer, _ in readouts(model, taught)])
     gates = torch.stack([gate.mean(dim=1) for _, gate in readouts(model, taught) if gate is not None])
@@ -66,8 +86,38 @@ def run(arguments: argparse.Namespace) -> Result:
     ]
     if not damage.is_none:
         _add_damage(probes, model, taught.float().cpu().numpy(), damage, decoder)
-    values = {"model": loaded.name, "run": loaded.run, "step": loaded.step, "probes": probes}
-    return Result(values, f"{loaded.name}\n\n" + "\n\n".join(map(_text, probes)))
+    if writer is not None:
+        _add_written(probes, writer.decoder, settings, {"student": output.embeddings, "teacher": taught})
+    values = {
+        "model": loaded.name,
+        "run": loaded.run,
+        "step": loaded.step,
+        "decoder": None if writer is None else _describe_writer(writer),
+        "probes": probes,
+    }
+    head = loaded.name
+    if writer is not None and not writer.same_student:
+        head += f"\nthe decoder in {writer.folder} was trained for another student"
+    return Result(values, f"{head}\n\n" + "\n\n".join(map(_text, probes)))
+
+
+def _add_written(
+    probes: list[dict[str, Any]], writer: GenerativeDecoder, settings: Settings, given: dict[str, Tensor]
+) -> None:
+    """Add the sentence that is written from each embedding."""
+    asked = settings.decoder
+    for who, embeddings in given.items():
+        found = writer.write(embeddings, beams=asked.beams, length_penalty=asked.length_penalty)
+        for probe, written in zip(probes, found, strict=True):
+            probe.setdefault("written", {})[who] = {"text": written.text, "score": written.score}
+
+
+def _describe_writer(writer: LoadedDecoder) -> dict[str, Any]:
+    return {
+        "folder": str(writer.folder),
+        "trained_for": writer.decoder.facts.get("student"),
+        "same_student": writer.same_student,
+    }
 
 
 def _add_damage(
@@ -137,6 +187,10 @@ def _text(probe: dict[str, Any]) -> str:
         f"nearest to the {who}\n" + table([(f"{match['cosine']:.3f}", match["text"]) for match in matches])
         for who, matches in probe["nearest"].items()
     )
+    if "written" in probe:
+        nearest += "\nwritten\n" + table(
+            [(f"from the {who}", item["text"]) for who, item in probe["written"].items()]
+        )
     damage = ""
     if "damage" in probe:
         damage = damage_text(probe["damage"], probe["damage"]["intact_cosine_per_step"]) + "\n"

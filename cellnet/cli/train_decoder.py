@@ -90,7 +90,8 @@ def run(arguments: argparse.Namespace) -> Result:
         settings,
         device=device,
         aside=known.part(np.sort(order[:aside])) if aside else None,
-        progress=lambda done, total, loss: bar("training the decoder", done, total),
+        progress=lambda done, total: bar("training the decoder", done, total),
+        checked=lambda step, loss: say(f"step {step}: loss per token {loss:.4f} on sentences kept aside"),
     )
     decoder.facts |= {
         "teacher": {"name": settings.embedding.teacher, "fingerprint": teacher.fingerprint},

@@ -32,6 +32,8 @@ def search(
     length counts the end; after ``network.max_tokens`` tokens a sentence must end.
     """
     found: list[Found] = []
+    if not len(embeddings):
+        return found
     for part in embeddings.split(_rows_at_once(network, beams)):
         best = _search(network, part, 1, length_penalty)
         if beams > 1:

@@ -114,7 +114,8 @@ def train_decoder(
     *,
     device: torch.device,
     aside: DecoderData | None = None,
-    progress: Callable[[int, int, float], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    checked: Callable[[int, float], None] | None = None,
 ) -> GenerativeDecoder:
     """Train a decoder; the same on the same device and data, since all that is drawn has a seed.
 
@@ -125,7 +126,8 @@ def train_decoder(
         device: where the work runs.
         aside: sentences kept from the training; the weights with the lowest loss there are returned, in
             place of the last ones. ``facts["training"]`` tells what happened.
-        progress: told how many steps are done, how many there are, and the loss.
+        progress: told how many steps are done, and how many there are.
+        checked: told the step and the loss of the sentences kept aside, whenever it is measured.
 
     Raises:
         DataError: if there are no sentences.
@@ -165,10 +167,12 @@ def train_decoder(
             )
         optimizer.step()
         if progress is not None:
-            progress(step + 1, wanted.max_steps, float(loss.detach()))
+            progress(step + 1, wanted.max_steps)
         if aside is not None and ((step + 1) % every == 0 or step + 1 == wanted.max_steps):
             found = token_loss(network, aside, device)
             losses.append({"step": step + 1, "loss": found, "training_loss": float(loss.detach())})
+            if checked is not None:
+                checked(step + 1, found)
             if found < best:
                 best = found
                 kept = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
