@@ -6,7 +6,16 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-_ANNOTATED = ("decoder.network", "dynamics", "embedding", "experts", "lattice", "losses", "model", "surface")
+_ANNOTATED = (
+    "decoder.network",
+    "dynamics",
+    "embedding",
+    "experts",
+    "lattice",
+    "losses",
+    "model",
+    "surface",
+)
 
 install_import_hook([f"cellnet.{name}" for name in _ANNOTATED], "beartype.beartype")
 

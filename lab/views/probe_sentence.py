@@ -35,6 +35,7 @@ from lab.views.probe import (
     quote,
     values_cube,
 )
+from lab.views.probe_text import back_to_text
 from lab.views.student import facts_line
 
 Measure = Literal["own", "change", "activity"]
@@ -50,6 +51,7 @@ def sentence(asked: Asked) -> None:
         st.html(quote(asked.texts[row]) + facts_line(_facts(asked, row)))
     _embedding(asked, row)
     travel(asked, row)
+    back_to_text(asked, row)
     nearest_sentences(asked, row)
 
 
