@@ -1,4 +1,4 @@
-"""Train a small causal transformer that writes the sentence which a student's reconstruction stands for."""
+"""Train what writes the sentence that a student's reconstruction stands for; Ctrl-C stops and keeps it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from cellnet.cli.options import add_model_source, add_setting_flags, changes_from
 from cellnet.cli.output import Result, table
-from cellnet.cli.progress import EmbeddingProgress, StageProgress, say
+from cellnet.cli.progress import EmbeddingProgress, StageProgress, StopOnInterrupt, say
 from cellnet.decoder import DecoderData, Vocabulary, check_target, reconstructions
 from cellnet.decoder.generative import weights_fingerprint
 from cellnet.decoder.report import HeldOut, report
@@ -84,15 +84,19 @@ def run(arguments: argparse.Namespace) -> Result:
     held_out = DecoderData.of(validation, data.validation_texts, vocabulary, teacher.tokenizer, longest)
     order = np.random.default_rng(settings.init.seed).permutation(len(known))
     aside = min(MOST_ASIDE, int(ASIDE_SHARE * len(known)))
-    decoder = train_decoder(
-        known.part(np.sort(order[aside:])),
-        vocabulary,
-        settings,
-        device=device,
-        aside=known.part(np.sort(order[:aside])) if aside else None,
-        progress=lambda done, total: bar("training the decoder", done, total),
-        checked=lambda step, loss: say(f"step {step}: loss per token {loss:.4f} on sentences kept aside"),
-    )
+    with StopOnInterrupt() as interrupt:
+        decoder = train_decoder(
+            known.part(np.sort(order[aside:])),
+            vocabulary,
+            settings,
+            device=device,
+            aside=known.part(np.sort(order[:aside])) if aside else None,
+            progress=lambda done, total: bar("training the decoder", done, total),
+            checked=lambda step, loss: say(
+                f"step {step}: loss per token {loss:.4f} on sentences kept aside"
+            ),
+            should_stop=lambda: interrupt.requested,
+        )
     decoder.facts |= {
         "teacher": {"name": settings.embedding.teacher, "fingerprint": teacher.fingerprint},
         "student": {

@@ -116,6 +116,7 @@ def train_decoder(
     aside: DecoderData | None = None,
     progress: Callable[[int, int], None] | None = None,
     checked: Callable[[int, float], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> GenerativeDecoder:
     """Train a decoder; the same on the same device and data, since all that is drawn has a seed.
 
@@ -128,6 +129,7 @@ def train_decoder(
             place of the last ones. ``facts["training"]`` tells what happened.
         progress: told how many steps are done, and how many there are.
         checked: told the step and the loss of the sentences kept aside, whenever it is measured.
+        should_stop: asked after each step; what was learned until then is returned.
 
     Raises:
         DataError: if there are no sentences.
@@ -152,6 +154,7 @@ def train_decoder(
     hiding = torch.Generator().manual_seed(seed)
     every = max(1, wanted.max_steps // CHECKS)
     best, kept, losses = math.inf, None, []
+    done = 0
     for step, rows in zip(range(wanted.max_steps), _batches(data, wanted.batch_size, seed), strict=False):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, schedule)
@@ -166,23 +169,27 @@ def train_decoder(
                 f"the gradient of step {step + 1} of the decoder is not finite; lower decoder.learning_rate"
             )
         optimizer.step()
+        done = step + 1
+        stopped = should_stop is not None and should_stop()
         if progress is not None:
-            progress(step + 1, wanted.max_steps)
-        if aside is not None and ((step + 1) % every == 0 or step + 1 == wanted.max_steps):
+            progress(done, wanted.max_steps)
+        if aside is not None and (done % every == 0 or done == wanted.max_steps or stopped):
             found = token_loss(network, aside, device)
-            losses.append({"step": step + 1, "loss": found, "training_loss": float(loss.detach())})
+            losses.append({"step": done, "loss": found, "training_loss": float(loss.detach())})
             if checked is not None:
-                checked(step + 1, found)
+                checked(done, found)
             if found < best:
                 best = found
                 kept = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+        if stopped:
+            break
     if kept is not None:
         network.load_state_dict(kept)
     training = {
-        "steps": wanted.max_steps,
+        "steps": done,
         "sentences": len(data),
         "kept_aside": 0 if aside is None else len(aside),
-        "kept_step": min(losses, key=lambda one: one["loss"])["step"] if losses else wanted.max_steps,
+        "kept_step": min(losses, key=lambda one: one["loss"])["step"] if losses else done,
         "losses": losses,
         "vocabulary": len(vocabulary.tokens),
         "unknown_share": data.unknown_share,

@@ -1,35 +1,10 @@
 import numpy as np
 import pytest
+from decoder_sentences import SENTENCES, WIDTH, WORDS
 from transformers import BertTokenizerFast
 
 from cellnet.decoder import DecoderData, Vocabulary
 from cellnet.settings import Settings, with_changes
-
-WORDS = [
-    "a",
-    "cell",
-    "looks",
-    "at",
-    "many",
-    "near",
-    "neighbors",
-    "in",
-    "each",
-    "step",
-    "##s",
-    "##ly",
-    ".",
-    ",",
-]
-SENTENCES = [
-    "a cell looks at many neighbors.",
-    "each step, a cell looks.",
-    "neighbors in a step.",
-    "many cells, nearly neighbors.",
-    "at each step many cells step in.",
-    "a cell.",
-]
-WIDTH = 12
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from conftest import SENTENCES, WIDTH
+from decoder_sentences import SENTENCES, WIDTH
 from transformers import BertTokenizerFast
 
 from cellnet.decoder import DecoderData, GenerativeDecoder, TextDecoder, Vocabulary, train_decoder
@@ -65,6 +65,25 @@ def test_the_best_weights_on_the_sentences_kept_aside_are_returned(
     assert decoder.facts["training"]["kept_step"] == step < 120
     assert token_loss(decoder.network, aside, CPU) == pytest.approx(lowest, abs=1e-5)
     assert lowest < seen[-1][1]
+
+
+def test_what_was_learned_until_a_stop_is_kept(
+    data: DecoderData, vocabulary: Vocabulary, settings: Settings
+) -> None:
+    seen: list[int] = []
+    rows = np.arange(len(data))
+    decoder = train_decoder(
+        data.part(rows[2:]),
+        vocabulary,
+        settings,
+        device=CPU,
+        aside=data.part(rows[:2]),
+        progress=lambda done, total: seen.append(done),
+        should_stop=lambda: len(seen) == 8,
+    )
+    training = decoder.facts["training"]
+    assert seen[-1] == training["steps"] == 9
+    assert [check["step"] for check in training["losses"]] == [6, 9]
 
 
 def test_loss_of_tokens_leaves_out_unknown_ones_and_the_end_of_what_was_cut(

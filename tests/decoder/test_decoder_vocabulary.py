@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from conftest import SENTENCES, WORDS
+from decoder_sentences import SENTENCES, WORDS
 from transformers import BertTokenizerFast
 
 from cellnet.decoder import Vocabulary
