@@ -17,6 +17,10 @@ KeysValues: TypeAlias = tuple[Tensor, Tensor]
 """What a block remembers of the positions so far: keys and values, each (B, heads, L, width / heads)."""
 
 
+START = 0.3
+"""Standard deviation with which what is added up at a position starts."""
+
+
 class CausalBlock(nn.Module):
     """Attention to the positions so far, then an MLP, each behind a normalization and around a residual.
 
@@ -90,8 +94,13 @@ class CausalTransformer(nn.Module):
         never = torch.zeros(vocabulary)
         never[UNKNOWN] = float("-inf")
         self.register_buffer("never", never, persistent=False)
-        nn.init.normal_(self.tokens.weight, std=0.02)
-        nn.init.normal_(self.positions, std=0.02)
+        # Token, position and embedding start with the same share of the residual stream: an embedding that
+        # outweighs the tokens makes a writer that repeats itself.
+        self.token_scale = width**0.5
+        nn.init.normal_(self.tokens.weight, std=START / self.token_scale)
+        nn.init.normal_(self.positions, std=START)
+        nn.init.normal_(self.condition.weight, std=START / embedding_width**0.5)
+        nn.init.zeros_(self.condition.bias)
 
     def fit_scaling(self, mean: Float[Tensor, " width"], scale: float) -> None:
         """Have embeddings centered by ``mean`` and divided by ``scale`` before they are read."""
@@ -114,7 +123,7 @@ class CausalTransformer(nn.Module):
     ) -> Float[Tensor, "batch positions hidden"]:
         """Return the last hidden values (B, L + 1, W); `logits` makes logits of them."""
         told = self.read(embeddings).unsqueeze(1)
-        read = F.pad(self.tokens(tokens), (0, 0, 1, 0))
+        read = F.pad(self.token_scale * self.tokens(tokens), (0, 0, 1, 0))
         values = read + told + self.positions[: read.shape[1]]
         for block in self.blocks:
             values, _ = block(values)
@@ -136,7 +145,7 @@ class CausalTransformer(nn.Module):
         at = 0 if past is None else past[0][0].shape[2]
         values = told + self.positions[at]
         if tokens is not None:
-            values = values + self.tokens(tokens)
+            values = values + self.token_scale * self.tokens(tokens)
         values, memory = values.unsqueeze(1), []
         for number, block in enumerate(self.blocks):
             values, kept = block(values, None if past is None else past[number])
