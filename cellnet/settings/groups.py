@@ -535,8 +535,8 @@ class DecoderSettings(SettingsGroup):
         "transformer writes, which `cellnet train-decoder` trains for a student.",
     )
     top_k: int = setting(5, label="Sentences", help="Nearest sentences shown.", ge=1, le=1000)
-    width: int = setting(256, label="Width", help="Width of the transformer that writes.", ge=8, le=2048)
-    layers: int = setting(3, label="Layers", help="Layers of the transformer that writes.", ge=1, le=24)
+    width: int = setting(192, label="Width", help="Width of the transformer that writes.", ge=8, le=2048)
+    layers: int = setting(2, label="Layers", help="Layers of the transformer that writes.", ge=1, le=24)
     heads: int = setting(4, label="Heads", help="Attention heads; must divide the width.", ge=1, le=64)
     max_tokens: int = setting(
         64,
@@ -582,7 +582,7 @@ class DecoderSettings(SettingsGroup):
         2000, label="Decoder steps", help="Steps of the decoder's training.", unit="steps", ge=1, le=10**7
     )
     batch_size: int = setting(
-        64, label="Decoder batch", help="Sentences in one batch.", unit="sentences", ge=1, le=65536
+        32, label="Decoder batch", help="Sentences in one batch.", unit="sentences", ge=1, le=65536
     )
     learning_rate: float = setting(
         2e-3, label="Decoder rate", help="Peak learning rate of the decoder's AdamW.", gt=0.0, le=1.0
