@@ -4,6 +4,7 @@ import os
 
 import pytest
 import torch
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 _ANNOTATED = (
@@ -21,6 +22,10 @@ install_import_hook([f"cellnet.{name}" for name in _ANNOTATED], "beartype.bearty
 
 # The tensors of the tests are small: more threads would only wait for each other.
 torch.set_num_threads(1)
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("cellnet", deadline=None)
+settings.load_profile("cellnet")
 
 _skipped: list[str] = []
 

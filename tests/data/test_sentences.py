@@ -90,7 +90,7 @@ def test_a_split_that_is_too_small_says_so_without_an_error(tmp_path: Path) -> N
 
 
 @given(st.lists(st.sampled_from(["a b", " a  b", "a\tb", "A b", "c", "c "]), min_size=1, max_size=20))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_texts_are_kept_once_at_their_first_place(tmp_path: Path, items: list[str]) -> None:
     expected: list[str] = []
     for item in items:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cellnet.decoder import Match, TextDecoder, retrieval
@@ -56,7 +56,6 @@ def test_top_k_comes_from_the_settings_and_a_sentence_finds_itself() -> None:
     assert isinstance(matches[0], Match)
 
 
-@settings(deadline=None)
 @given(st.permutations(range(9)))
 def test_permuting_the_bank_permutes_the_places(order: list[int]) -> None:
     bank, queries = make(9), make(2, seed=3)

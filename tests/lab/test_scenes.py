@@ -34,7 +34,7 @@ def test_a_non_cubic_cube_shows_its_outside_only() -> None:
 
 
 @given(hnp.arrays(np.bool_, st.tuples(*[st.integers(1, 5)] * 3)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_face_is_drawn_exactly_where_a_visible_cell_meets_none(solid: np.ndarray) -> None:
     x_size, y_size, z_size = solid.shape
     expected = set()

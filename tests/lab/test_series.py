@@ -17,7 +17,7 @@ def test_short_curves_stay_as_they_are() -> None:
     st.integers(0, 3000).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, 2**32 - 1))),
     st.integers(4, 200),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_thinned_points_are_few_ordered_and_keep_ends_and_extremes(
     curve: tuple[int, int], limit: int
 ) -> None:

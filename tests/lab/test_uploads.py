@@ -47,7 +47,7 @@ def test_no_name_leaves_the_folder(tmp_path: Path, name: str) -> None:
 
 
 @given(st.text(max_size=80), st.sampled_from([".txt", ".CSV", ".Parquet"]))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_stored_name_is_plain(tmp_path: Path, stem: str, suffix: str) -> None:
     name = store_upload(tmp_path, f"a{stem}{suffix}", b"x").name
     assert name.isascii()

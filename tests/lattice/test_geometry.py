@@ -116,7 +116,7 @@ def lattices(draw: st.DrawFn, longest: int = 6) -> LatticeSettings:
 
 
 @given(lattices(longest=5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_tiers_partition_the_pairs_within_the_distant_threshold(lattice: LatticeSettings) -> None:
     index = ConnectionIndex(lattice, NeighborSettings(), block_cells=32)
     expected = dense_neighbors(lattice)
@@ -127,7 +127,7 @@ def test_tiers_partition_the_pairs_within_the_distant_threshold(lattice: Lattice
 
 
 @given(lattices(longest=12))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_remedy_of_an_empty_tier_fills_it(lattice: LatticeSettings) -> None:
     offsets = tier_offsets(lattice, thresholds(lattice))
     report = geometry_report(lattice, thresholds(lattice), steps=5)
@@ -142,7 +142,7 @@ def test_the_remedy_of_an_empty_tier_fills_it(lattice: LatticeSettings) -> None:
 
 
 @given(lattices(longest=12))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_remedy_is_the_smallest(lattice: LatticeSettings) -> None:
     for tier in geometry_report(lattice, thresholds(lattice), steps=5).empty_tiers:
         changes = filling_ratios(tier, lattice)
@@ -209,7 +209,6 @@ def test_reach(lattice: LatticeSettings, steps: int, per_step: float, crosses: b
 
 
 @given(st.tuples(*[st.integers(3, 9)] * 3))
-@settings(deadline=None)
 def test_morton_order_is_a_permutation_along_the_curve(dimensions: Dimensions) -> None:
     order = morton_order(dimensions).tolist()
     assert sorted(order) == list(range(math.prod(dimensions)))
@@ -223,7 +222,6 @@ def test_morton_order_is_a_permutation_along_the_curve(dimensions: Dimensions) -
 
 
 @given(st.tuples(*[st.integers(3, 9)] * 3))
-@settings(deadline=None)
 def test_linear_order_and_surface(dimensions: Dimensions) -> None:
     X, Y, Z = dimensions
     cells = coordinates(dimensions)
