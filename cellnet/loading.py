@@ -10,9 +10,9 @@ import torch
 from cellnet.checkpoints import load_checkpoint
 from cellnet.checkpoints.manifest import STATE_FILE
 from cellnet.decoder.generative import GenerativeDecoder, weights_fingerprint
-from cellnet.errors import CheckpointError, RunError
+from cellnet.errors import CheckpointError
 from cellnet.model import MODEL_FILE, CellNet
-from cellnet.runs import CheckpointRecord, RunRecord, RunStore
+from cellnet.runs import choose_checkpoint, open_runs
 from cellnet.settings import Settings
 
 DECODER_FOLDER = "decoder"
@@ -145,35 +145,6 @@ def train_decoder_command(loaded: LoadedModel, folder: Path) -> str:
     out = "" if (loaded.exported or loaded.run) and folder == loaded.decoder_folder else f" --out {folder}"
     step = "" if loaded.run is None or loaded.step is None else f" --step {loaded.step}"
     return f"cellnet train-decoder {student}{step}{out}"
-
-
-def open_runs(runs: Path) -> RunStore:
-    """Open the runs of a folder that must already hold some.
-
-    Raises:
-        RunError: if there are none.
-    """
-    if not (runs / "runs.sqlite").is_file():
-        raise RunError(f"there are no runs in {runs}; train one first, or give the folder with --runs")
-    return RunStore(runs)
-
-
-def choose_checkpoint(store: RunStore, run: RunRecord, step: int | None) -> CheckpointRecord:
-    """Return the checkpoint of that step, or by default the best, or if none is marked the newest.
-
-    Raises:
-        RunError: if there is none.
-    """
-    checkpoints = store.checkpoints(run.id)
-    if step is None:
-        wanted = [checkpoint for checkpoint in checkpoints if checkpoint.best] or checkpoints
-    else:
-        wanted = [checkpoint for checkpoint in checkpoints if checkpoint.step == step]
-    if not wanted:
-        known = ", ".join(str(checkpoint.step) for checkpoint in checkpoints) or "none yet"
-        asked = "no checkpoint" if step is None else f"no checkpoint of step {step}"
-        raise RunError(f"run {run.id} has {asked}; it has: {known}")
-    return wanted[-1]
 
 
 def _load_run(run_id: str, runs: Path, step: int | None) -> LoadedModel:

@@ -21,8 +21,15 @@ from plotly.subplots import make_subplots
 import cellnet
 from cellnet.errors import CellnetError
 from cellnet.inspection import inspect
-from cellnet.loading import choose_checkpoint, load_model, open_runs
-from cellnet.runs import ChangeRecord, CheckpointRecord, RunRecord, RunStore
+from cellnet.loading import load_model
+from cellnet.runs import (
+    ChangeRecord,
+    CheckpointRecord,
+    RunRecord,
+    RunStore,
+    choose_checkpoint,
+    open_runs,
+)
 from cellnet.settings import EmbeddingSettings, Settings, to_toml
 from cellnet.teacher import Teacher
 from lab.colors import SPLIT_COLORS

@@ -21,8 +21,9 @@ from cellnet.checkpoints.manifest import STATE_FILE
 from cellnet.errors import RunError, TrainingError
 from cellnet.inspection import FloatArray, Inspection, inspect
 from cellnet.interventions import Intervention
-from cellnet.loading import choose_checkpoint, load_model
+from cellnet.loading import load_model
 from cellnet.model import CellNet
+from cellnet.runs import choose_checkpoint
 from cellnet.settings import EmbeddingSettings, Settings
 from cellnet.teacher import Teacher
 from cellnet.training import TrainingData, TrainingSession

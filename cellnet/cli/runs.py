@@ -10,8 +10,7 @@ from typing import Any
 from cellnet.cli.options import add_runs_folder
 from cellnet.cli.output import Result, table
 from cellnet.errors import RunError
-from cellnet.loading import open_runs
-from cellnet.runs import RunRecord, RunStore
+from cellnet.runs import RunRecord, RunStore, open_runs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

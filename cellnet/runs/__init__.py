@@ -1,5 +1,6 @@
 """Runs: a folder each, plus their rows in one SQLite database."""
 
+from cellnet.runs.choice import choose_checkpoint, open_runs
 from cellnet.runs.schema import (
     RUN_STATES,
     ChangeRecord,
@@ -18,4 +19,6 @@ __all__ = [
     "RunRecord",
     "RunState",
     "RunStore",
+    "choose_checkpoint",
+    "open_runs",
 ]

@@ -14,9 +14,8 @@ from torch import Tensor
 from cellnet.checkpoints import load_checkpoint, remove_stale
 from cellnet.device import describe_device
 from cellnet.errors import CheckpointError, RunError
-from cellnet.loading import choose_checkpoint
 from cellnet.measures import ReconstructionMeasures
-from cellnet.runs import RunRecord, RunState, RunStore
+from cellnet.runs import RunRecord, RunState, RunStore, choose_checkpoint
 from cellnet.runs.metrics import MetricRow
 from cellnet.settings import Settings, with_changes
 from cellnet.training.data import TrainingData

@@ -11,8 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from cellnet.device import describe_device
 from cellnet.errors import CellnetError, RunError
-from cellnet.loading import choose_checkpoint
-from cellnet.runs import RunStore
+from cellnet.runs import RunStore, choose_checkpoint
 from cellnet.settings import Settings
 from cellnet.teacher import EmbeddingCancelled
 from cellnet.training import TrainingData, TrainingSession, prepare_data
