@@ -15,7 +15,7 @@ from sentence_transformers.sentence_transformer.evaluation import (
     RerankingEvaluator,
     TripletEvaluator,
 )
-from transformers import BertTokenizerFast, DistilBertConfig, DistilBertModel
+from tiny_teacher import save_tiny_teacher
 
 from cellnet import CellNet, Teacher
 from cellnet.errors import TeacherError
@@ -28,15 +28,7 @@ TEXTS = [" ".join(np.random.default_rng(row).choice(WORDS, 1 + row % 7)) for row
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    folder = tmp_path_factory.mktemp("teacher")
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary), "utf-8")
-    BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=64).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = DistilBertConfig(
-        vocab_size=len(vocabulary), dim=32, n_layers=1, n_heads=2, hidden_dim=32, max_position_embeddings=64
-    )
-    DistilBertModel(config).save_pretrained(folder)
+    folder = save_tiny_teacher(tmp_path_factory.mktemp("teacher"), WORDS)
     return with_changes(
         preset("quickstart"),
         {

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from cellnet.evaluation import Band, Estimate, Evaluation
 from lab.colors import EXPERT_COLORS
+from lab.figures.layout import finished
 
 NAMES: Final = {"student": "student", "teacher": "teacher", "pca": "PCA", "mlp": "MLP student"}
 COLORS: Final = {"student": "#D55E00", "pca": "#0072B2", "mlp": "#CC79A7"}
@@ -23,8 +24,8 @@ SHARES: Final = {
     "recall_10": "recall@10",
 }
 """The scores that lie between 0 and 1, best first of all."""
-_PAPER: Final = "rgba(0,0,0,0)"
 _GRAY: Final = "#8A949E"
+_HEIGHT: Final = 300
 
 
 def differences_figure(evaluation: Evaluation) -> go.Figure:
@@ -49,7 +50,7 @@ def differences_figure(evaluation: Evaluation) -> go.Figure:
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(title="difference, to the right the student is better")
     figure.update_layout(scattermode="group")
-    return _finished(figure)
+    return finished(figure, height=_HEIGHT, legend=True)
 
 
 def novelty_figure(bands: Sequence[Band]) -> go.Figure:
@@ -63,7 +64,7 @@ def novelty_figure(bands: Sequence[Band]) -> go.Figure:
     figure.update_xaxes(title="cosine to the nearest training sentence", type="category")
     figure.update_yaxes(title="explained variance")
     figure.update_layout(hovermode="x unified")
-    return _finished(figure)
+    return finished(figure, height=_HEIGHT, legend=True)
 
 
 def gains_figure(evaluation: Evaluation) -> go.Figure:
@@ -86,7 +87,7 @@ def gains_figure(evaluation: Evaluation) -> go.Figure:
     figure.update_xaxes(title="read out after lattice step", dtick=1)
     figure.update_yaxes(title="explained variance")
     figure.update_layout(hovermode="x unified")
-    return _finished(figure)
+    return finished(figure, height=_HEIGHT, legend=True)
 
 
 def silenced_figure(ablation: Mapping[Any, Estimate]) -> go.Figure:
@@ -104,7 +105,7 @@ def silenced_figure(ablation: Mapping[Any, Estimate]) -> go.Figure:
     )
     figure.add_hline(y=0, line={"width": 1, "color": _GRAY})
     figure.update_yaxes(title="rise of the squared error", tickformat="+.1%")
-    return _finished(figure, legend=False)
+    return finished(figure, height=_HEIGHT, legend=False)
 
 
 def _line(x: Sequence[Any], estimates: Sequence[Estimate], who: str) -> go.Scatter:
@@ -133,17 +134,3 @@ def _error(estimates: Sequence[Estimate]) -> dict[str, Any]:
 
 def _spans(estimates: Sequence[Estimate]) -> list[str]:
     return [f"[{score.low:.4f}, {score.high:.4f}]" for score in estimates]
-
-
-def _finished(figure: go.Figure, *, legend: bool = True) -> go.Figure:
-    figure.update_layout(
-        height=300,
-        margin={"l": 8, "r": 8, "t": 34 if legend else 10, "b": 8},
-        showlegend=legend,
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        paper_bgcolor=_PAPER,
-        plot_bgcolor=_PAPER,
-    )
-    figure.update_xaxes(automargin=True)
-    figure.update_yaxes(automargin=True)
-    return figure

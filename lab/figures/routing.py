@@ -15,6 +15,7 @@ from cellnet.lattice.geometry import TIERS
 from cellnet.similarity import ExpertMeasures
 from lab.colors import EXPERT_COLORS, hex_to_rgb
 from lab.figures.lattice import Floats, depth, position_of
+from lab.figures.layout import PAPER, finished
 from lab.scenes import BoolArray, Scene, category_scene, scalar_scene
 from lab.training import CubeFrame
 from lab.training.frames import FrameSummary
@@ -24,7 +25,7 @@ OVERVIEWS: Final[dict[Overview, str]] = {"expert": "Dominant expert", "entropy":
 MAX_POINTS: Final = 1500
 """Cells in the triangle: more would be neither told apart nor drawn quickly."""
 _LIGHT: Final = (238, 241, 244)
-_PAPER: Final = "rgba(0,0,0,0)"
+_HEIGHT: Final = 270
 
 
 def gate_entropy(gate: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
@@ -179,8 +180,8 @@ def ternary_figure(
     figure.update_layout(
         height=430,
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
-        paper_bgcolor=_PAPER,
-        plot_bgcolor=_PAPER,
+        paper_bgcolor=PAPER,
+        plot_bgcolor=PAPER,
         dragmode="lasso",
         showlegend=False,
     )
@@ -224,7 +225,7 @@ def usage_over_training(summaries: Sequence[FrameSummary], at: int) -> go.Figure
     figure.update_yaxes(range=[0, 1], title="mean weight")
     figure.update_xaxes(title="training step")
     figure.update_layout(hovermode="x unified")
-    return _finished(figure, legend=True)
+    return finished(figure, height=_HEIGHT, legend=True)
 
 
 def entropy_over_training(summaries: Sequence[FrameSummary]) -> go.Figure:
@@ -246,7 +247,7 @@ def entropy_over_training(summaries: Sequence[FrameSummary]) -> go.Figure:
     figure.update_yaxes(title="entropy (1: even)")
     figure.update_xaxes(title="training step")
     figure.update_layout(hovermode="x unified")
-    return _finished(figure, legend=True)
+    return finished(figure, height=_HEIGHT, legend=True)
 
 
 def entropy_per_step(gate: Floats, region: BoolArray | None = None) -> go.Figure:
@@ -292,7 +293,7 @@ def entropy_per_step(gate: Floats, region: BoolArray | None = None) -> go.Figure
         )
     figure.update_xaxes(title="lattice step", dtick=1)
     figure.update_yaxes(title="entropy (1: even)", range=[0, 1.02])
-    return _finished(figure, legend=True, height=390)
+    return finished(figure, height=390, legend=True)
 
 
 def similarity_figure(measures: ExpertMeasures, at: int) -> go.Figure:
@@ -314,7 +315,7 @@ def similarity_figure(measures: ExpertMeasures, at: int) -> go.Figure:
         )
     )
     figure.update_yaxes(autorange="reversed")
-    return _finished(figure)
+    return finished(figure, height=_HEIGHT, legend=False)
 
 
 def norms_figure(measures: ExpertMeasures) -> go.Figure:
@@ -334,7 +335,7 @@ def norms_figure(measures: ExpertMeasures) -> go.Figure:
         )
     figure.update_xaxes(title="lattice step", dtick=1)
     figure.update_yaxes(title="proposed change (rms)", rangemode="tozero")
-    return _finished(figure, legend=True)
+    return finished(figure, height=_HEIGHT, legend=True)
 
 
 def ablation_figure(costs: Mapping[str, float]) -> go.Figure:
@@ -350,7 +351,7 @@ def ablation_figure(costs: Mapping[str, float]) -> go.Figure:
         )
     )
     figure.update_yaxes(title="loss of explained variance")
-    return _finished(figure)
+    return finished(figure, height=_HEIGHT, legend=False)
 
 
 def region_usage(gate: Floats, region: BoolArray) -> tuple[Floats, Floats]:
@@ -358,17 +359,3 @@ def region_usage(gate: Floats, region: BoolArray) -> tuple[Floats, Floats]:
     inside = gate[:, region]
     mean = inside.mean(axis=1) if region.any() else np.full((len(gate), 3), 1 / 3)
     return gate.mean(axis=1), mean.astype(np.float32)
-
-
-def _finished(figure: go.Figure, *, legend: bool = False, height: int = 270) -> go.Figure:
-    figure.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 34 if legend else 10, "b": 8},
-        showlegend=legend,
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        paper_bgcolor=_PAPER,
-        plot_bgcolor=_PAPER,
-    )
-    figure.update_xaxes(automargin=True)
-    figure.update_yaxes(automargin=True)
-    return figure

@@ -1,25 +1,15 @@
 from pathlib import Path
 
 import pytest
-import torch
 from cli_runner import WORDS, Cli, write_sentences
-from transformers import BertTokenizerFast, DistilBertConfig, DistilBertModel
+from tiny_teacher import save_tiny_teacher
 
 from cellnet.cli.main import main
 
 
 @pytest.fixture(scope="session")
 def tiny_teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("teacher")
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary), "utf-8")
-    BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=64).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = DistilBertConfig(
-        vocab_size=len(vocabulary), dim=32, n_layers=1, n_heads=2, hidden_dim=32, max_position_embeddings=64
-    )
-    DistilBertModel(config).save_pretrained(folder)
-    return folder
+    return save_tiny_teacher(tmp_path_factory.mktemp("teacher"), WORDS)
 
 
 @pytest.fixture

@@ -16,6 +16,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from training_data import small_service
+
+from lab.server import install_service
+from lab.training import TrainingService
 
 ROOT = Path(__file__).parents[2]
 APPS = Path(__file__).parent / "apps"
@@ -49,6 +53,15 @@ def main_module() -> Iterator[None]:
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[TrainingService]:
+    """Of the pages; it trains made-up embeddings."""
+    service = small_service(tmp_path)
+    remove = install_service(service)
+    yield service
+    remove()
 
 
 @contextmanager

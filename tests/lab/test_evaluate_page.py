@@ -2,31 +2,19 @@
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from lattice_page import open_page, train
 from streamlit.testing.v1 import AppTest
-from training_data import small_service
 
 from cellnet.errors import DataError
 from cellnet.evaluation import Evaluation
 from lab.evaluations import Evaluated, Evaluations, Stage, Wish, evaluate_student
 from lab.figures.evaluate import differences_figure, gains_figure, novelty_figure, silenced_figure
 from lab.jobs import Answer
-from lab.server import install_service
 from lab.students import StudentShelf
 from lab.training import TrainingService
 from lab.views.evaluate import scores_markup
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[TrainingService]:
-    service = small_service(tmp_path)
-    remove = install_service(service)
-    yield service
-    remove()
 
 
 def measured(app: AppTest) -> AppTest:

@@ -1,24 +1,11 @@
 """The Lattice page in Streamlit's own test runner."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 from lattice_page import open_page, sent, text, train
-from training_data import small_service
 
-from lab.server import install_service
 from lab.students import LIVE
 from lab.training import TrainingService
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[TrainingService]:
-    service = small_service(tmp_path)
-    remove = install_service(service)
-    yield service
-    remove()
 
 
 @pytest.fixture

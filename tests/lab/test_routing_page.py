@@ -1,24 +1,12 @@
 """The Routing page in Streamlit's own test runner."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from lattice_page import open_page, sent, train
 from streamlit.testing.v1 import AppTest
-from training_data import small_service, small_settings
+from training_data import small_settings
 
 from lab.figures.lattice import wiring
-from lab.server import install_service
 from lab.training import TrainingService
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[TrainingService]:
-    service = small_service(tmp_path)
-    remove = install_service(service)
-    yield service
-    remove()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import BertTokenizerFast, DistilBertConfig, DistilBertModel
+from tiny_teacher import save_tiny_teacher
 
 from cellnet.settings import EmbeddingSettings
 from cellnet.teacher import Teacher
@@ -28,16 +28,7 @@ WORDS = [
 
 def make_tiny_model(folder: Path, seed: int = 0) -> Path:
     """Save a random DistilBERT of width 32 with a small vocabulary."""
-    folder.mkdir(parents=True, exist_ok=True)
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary), "utf-8")
-    BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=64).save_pretrained(folder)
-    torch.manual_seed(seed)
-    config = DistilBertConfig(
-        vocab_size=len(vocabulary), dim=32, n_layers=2, n_heads=4, hidden_dim=64, max_position_embeddings=64
-    )
-    DistilBertModel(config).save_pretrained(folder)
-    return folder
+    return save_tiny_teacher(folder, WORDS, seed=seed, layers=2, heads=4, hidden=64)
 
 
 @pytest.fixture(scope="session")
