@@ -130,12 +130,13 @@ def parameter_count(settings: Settings) -> int:
     """Return how many numbers the student of these settings learns, without making it."""
     size, cells = settings.model.state_size, settings.lattice.cell_count
     codec = codec_parameters(settings.embedding, _surface(settings), size)
-    mapper = size + cells * size
+    placed = len(place(settings).cells)
+    mapper = (placed + cells) * size
     match settings.embedding.extraction_strategy:
         case "surface_mean":
             extractor = 0
         case "weighted_surface":
-            extractor = len(place(settings).cells) * size
+            extractor = placed * size
         case "volume_projection":
             extractor = cells * size
     return codec + mapper + extractor + _lattice_parameters(_without_geometry(settings))

@@ -108,7 +108,9 @@ def _carry(model: CellNet, rows: FloatArray, intervention: Intervention) -> dict
     output = model(teacher, keep_trace=True, intervention=intervention, stop_early=False)
     lattice = output.lattice
     states = [lattice.initial, *(step.states for step in lattice.trace)]
-    readouts = torch.stack([model.codec.decode(model.extractor(state)) for state in states], dim=1)
+    readouts = torch.stack(
+        [model.codec.decode(model.extractor(state, lattice.initial)) for state in states], dim=1
+    )
     found = {
         "surface_in": output.surface_in,
         "surface_out": output.surface_out,

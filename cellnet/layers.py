@@ -27,6 +27,14 @@ class ZeroLinear(nn.Linear):
     """A linear layer that starts at zero, so that what it ends starts as the identity."""
 
 
+class ChangeLinear(nn.Linear):
+    """The last layer of an expert: proposes the change of a state.
+
+    It starts small (``init.expert_gain``) and leaves channel 0 alone, so that a fresh cube computes, yet
+    carries the surface through unchanged.
+    """
+
+
 class StackedLinear(nn.Linear):
     """Several linear layers that read the same input, computed as one product.
 
@@ -50,11 +58,10 @@ class MultiLayerPerceptron(nn.Sequential):
 
     Args:
         inputs, hidden, outputs: widths.
-        zero_start: whether the last layer starts at zero.
+        last: kind of the last layer, which says how it starts.
     """
 
-    def __init__(self, inputs: int, hidden: int, outputs: int, *, zero_start: bool) -> None:
-        last = ZeroLinear if zero_start else nn.Linear
+    def __init__(self, inputs: int, hidden: int, outputs: int, last: type[nn.Linear] = nn.Linear) -> None:
         super().__init__(nn.Linear(inputs, hidden), nn.SiLU(), last(hidden, outputs))
 
 
@@ -75,7 +82,11 @@ def initialize(model: nn.Module, settings: InitSettings) -> None:
             else:
                 for weight in _blocks(layer):
                     draw(weight)
-                layer.weight.mul_(settings.gain)
+                if isinstance(layer, ChangeLinear):
+                    layer.weight.mul_(settings.expert_gain)
+                    layer.weight[0] = 0.0
+                else:
+                    layer.weight.mul_(settings.gain)
             if layer.bias is not None:
                 layer.bias.zero_()
 

@@ -30,7 +30,7 @@ MODEL_FILE = "model.safetensors"
 SETTINGS_FILE = "settings.toml"
 DESCRIPTION_FILE = "config.json"
 FORMAT = "cellnet-model"
-VERSION = 1
+VERSION = 2
 MAX_DESCRIPTION_BYTES = 65_536
 
 
@@ -121,7 +121,7 @@ class CellNet(SentenceEncoder):
         lattice = self.lattice(
             states, steps=steps, keep_trace=keep_trace, intervention=intervention, stop_early=stop_early
         )
-        surface_out = self.extractor(lattice.final)
+        surface_out = self.extractor(lattice.final, lattice.initial)
         return StudentOutput(self.codec.decode(surface_out), surface_in, surface_out, lattice)
 
     def parameter_counts(self) -> dict[str, int]:
@@ -193,5 +193,5 @@ def _check_description(path: Path) -> None:
     if description.get("version") != VERSION:
         raise CheckpointError(
             f"{path} is of version {description.get('version')!r}, but this cellnet reads {VERSION}: "
-            "update cellnet"
+            "use the cellnet that wrote it, or train again"
         )

@@ -145,10 +145,10 @@ def _check_student(saved: Checkpoint) -> Settings:
     if settings is None or weights is None:
         raise _refusal("it holds no student; give a checkpoint that a training wrote")
     found = {key: tuple(value.shape) for key, value in weights.items()}
-    for key, shape in _tell_tale_shapes(settings).items():
+    cells = [found.get(key, (0,))[0] for key in _CELLS]
+    for key, shape in _tell_tale_shapes(settings, placed=cells[0]).items():
         if found.get(key) != shape:
             raise _refusal(f"its settings ask for {key} of shape {shape} and it holds {found.get(key)}")
-    cells = [found.get(key, (0,))[0] for key in _CELLS]
     if sum(cells) != settings.lattice.cell_count:
         raise _refusal(f"its settings ask for {settings.lattice.cell_count} cells and it has {sum(cells)}")
     broken = [key for key, value in weights.items() if not _is_finite(value)]
@@ -161,13 +161,13 @@ def _check_student(saved: Checkpoint) -> Settings:
     return settings
 
 
-def _tell_tale_shapes(settings: Settings) -> dict[str, tuple[int, ...]]:
+def _tell_tale_shapes(settings: Settings, placed: int) -> dict[str, tuple[int, ...]]:
     """Return shapes that bound all others but those of the experts, which are small for any settings."""
     channels, width = settings.model.state_size, settings.embedding.teacher_width
     edge = surface_size(settings.lattice.dimensions, settings.embedding.placement_strategy)
     code = edge * edge
     shapes: dict[str, tuple[int, ...]] = {
-        "mapper.lift": (channels,),
+        "mapper.lift": (placed, channels),
         "codec.to_surface.weight": (code, width),
         "codec.from_channels.weight": (width, code * (channels - 1)),
     }

@@ -14,7 +14,7 @@ PRESETS: Final = (FIRST_RUN, *PRESET_NAMES)
 def lab_preset(name: str) -> Settings:
     """A preset of cellnet, or the lab's own ``first look``.
 
-    That is the quickstart on fewer sentences, validated and saved more often, so that there is soon
+    That is the quickstart on fewer sentences, validated, fitted and saved more often, so that there is soon
     something to see and to take away.
     """
     if name != FIRST_RUN:
@@ -25,5 +25,6 @@ def lab_preset(name: str) -> Settings:
             "data.limit": FIRST_LIMIT,
             "training.validate_every": 25,
             "training.checkpoint_every": 250,
+            "training.fit_readout_every": 100,
         },
     )

@@ -101,9 +101,7 @@ class DenseReference:
         return torch.cat(answers, dim=-1)
 
     def step(self, s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        centered = s - s.mean(dim=-1, keepdim=True)
-        h = centered / (centered.square().mean(dim=-1, keepdim=True) + 1e-5).sqrt()
-        h = h * self.weights["normalize.weight"] + self.weights["normalize.bias"]
+        h = s / (s.square().mean(dim=-1, keepdim=True) + 4.0).sqrt() * self.weights["normalize.weight"]
         local = self.perceptron(
             "local.update", torch.cat([h, self.mean(self.adjacent["local"], h)], dim=-1)
         )
@@ -273,15 +271,35 @@ def test_silencing_removes_one_proposal_and_leaves_the_gate(tier: Tier) -> None:
     torch.testing.assert_close(part.final, whole.final - missing)
 
 
-def test_an_untrained_lattice_is_the_identity() -> None:
+def test_an_untrained_lattice_computes_but_leaves_channel_0_alone() -> None:
     cube = make()
     initialize(cube, cube.settings.init)
     for train in (True, False):
         cube.train(train)
         states = random_states(cube)
         found = cube(states)
-        assert torch.equal(found.final, states)
-        assert found.relative_change.abs().max() < 1e-15
+        assert torch.equal(found.final[..., 0], states[..., 0])
+        assert (found.final[..., 1:] != states[..., 1:]).all()
+        assert 0.001 < found.relative_change.min() < found.relative_change.max() < 0.5
+
+
+def test_an_untrained_lattice_with_an_expert_gain_of_0_is_the_identity() -> None:
+    cube = make(init={"expert_gain": 0.0})
+    initialize(cube, cube.settings.init)
+    states = random_states(cube)
+    assert torch.equal(cube(states).final, states)
+
+
+def test_normalization_keeps_the_size_of_small_states_and_bounds_that_of_large_ones() -> None:
+    normalize = make().normalize
+    torch.nn.init.constant_(normalize.weight, 5.0**0.5)
+    state = torch.randn(SIZE, dtype=torch.float64)
+    state /= state.square().mean().sqrt()
+    normalize.double()
+    torch.testing.assert_close(normalize(state), state)
+    half, huge = normalize(0.5 * state).norm() / state.norm(), normalize(1e6 * state).norm() / state.norm()
+    assert 0.5 < half < 0.6
+    assert abs(huge - 5.0**0.5) < 1e-6
 
 
 def test_a_run_ends_early_only_in_evaluation_and_only_when_settled() -> None:

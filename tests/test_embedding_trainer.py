@@ -83,7 +83,13 @@ def make_settings(**changes: Any) -> Settings:
             "early_stopping_patience": 0,
             "checkpoint_every": 100,
         },
-        init={"seed": 0, "reproducible": False, "init_method": "xavier", "gain": 1.0},
+        init={
+            "seed": 0,
+            "reproducible": False,
+            "init_method": "xavier",
+            "gain": 1.0,
+            "expert_gain": 0.3,
+        },
         memory={"activation_checkpointing": False},
     )
     return with_changes(settings, {name.replace("__", "."): value for name, value in changes.items()})

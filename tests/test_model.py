@@ -48,7 +48,8 @@ def test_forward_gives_all_its_parts() -> None:
     assert found.surface_out.shape == (3, 4, 4, 6)
     assert found.lattice.final.shape == (3, 64, 6)
     assert len(found.lattice.trace) == 2
-    torch.testing.assert_close(found.embeddings, model.codec.decode(model.extractor(found.lattice.final)))
+    read = model.extractor(found.lattice.final, found.lattice.initial)
+    torch.testing.assert_close(found.embeddings, model.codec.decode(read))
     assert model.interior.tolist() == [21, 22, 25, 26, 37, 38, 41, 42]
 
 
@@ -176,7 +177,7 @@ def test_parameter_counts_cover_every_parameter() -> None:
     model = CellNet(make_settings())
     counts = model.parameter_counts()
     assert sum(counts.values()) == sum(p.numel() for p in model.parameters())
-    assert counts["mapper"] == 6 + 56 * 6 + 8 * 6
+    assert counts["mapper"] == 56 * 6 + 56 * 6 + 8 * 6
     assert counts["codec"] == 2 * 20 * 16 + 16 + 20 + 16 * 5 * 20
 
 

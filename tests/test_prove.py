@@ -32,6 +32,8 @@ def tiny(changes: dict[str, Any] | None = None) -> Settings:
         "model.steps": 3,
         "embedding.teacher_width": 32,
         "training.batch_size": 8,
+        "training.learning_rate": 4e-3,
+        "init.gain": 1.0,
     }
     return with_changes(preset("quickstart"), small | (changes or {}))
 
@@ -168,8 +170,8 @@ class Whispering(nn.Module):
         super().__init__()
         self.inner = inner
 
-    def forward(self, states: Tensor) -> Tensor:
-        answer: Tensor = self.inner(states)
+    def forward(self, states: Tensor, initial: Tensor) -> Tensor:
+        answer: Tensor = self.inner(states, initial)
         return answer + 1e-9 * answer.mean(dim=0)
 
 

@@ -130,11 +130,11 @@ def spoil(weights: dict[str, Tensor], state: dict[str, Any], changes: dict[str, 
 
 
 def lose(weights: dict[str, Tensor], state: dict[str, Any], changes: dict[str, Any]) -> None:
-    del weights["lattice.normalize.bias"]
+    del weights["lattice.normalize.weight"]
 
 
 def reshape(weights: dict[str, Tensor], state: dict[str, Any], changes: dict[str, Any]) -> None:
-    weights["lattice.normalize.bias"] = torch.zeros(3)
+    weights["lattice.normalize.weight"] = torch.zeros(3)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def reshape(weights: dict[str, Tensor], state: dict[str, Any], changes: dict[str
     [
         (huge({"lattice.dimensions": (128, 128, 128)}), r"to_surface.weight of shape \(16384, 20\)"),
         (huge({"lattice.dimensions": (4, 4, 128)}), "its settings ask for 2048 cells and it has 64"),
-        (huge({"model.state_size": 512}), r"mapper.lift of shape \(512,\)"),
+        (huge({"model.state_size": 512}), r"mapper.lift of shape \(56, 512\)"),
         (huge({"functional.hidden_size": 4096}), "do not fit its settings"),
         (huge({"embedding.type": "autoencoder"}), "codec.decoder.0.weight"),
         (huge({"embedding.type": "attention"}), "do not fit its settings"),

@@ -10,7 +10,14 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from cellnet.training.events import StateEvent, StepEvent, TrainerEvent, TrainerState, ValidationEvent
+from cellnet.training.events import (
+    ReadoutEvent,
+    StateEvent,
+    StepEvent,
+    TrainerEvent,
+    TrainerState,
+    ValidationEvent,
+)
 
 
 def say(line: str) -> None:
@@ -71,6 +78,8 @@ class TrainingProgress:
             case StepEvent():
                 self._bar.update(1)
                 self._bar.set_postfix_str(f"loss {event.total:.4f}", refresh=False)
+            case ReadoutEvent():
+                self._bar.set_postfix_str(f"solving the readout, {event.done / event.total:.0%}")
             case ValidationEvent():
                 say(
                     f"step {event.step}: validation loss {event.total:.4f}, explained variance "

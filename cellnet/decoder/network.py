@@ -35,7 +35,7 @@ class CausalBlock(nn.Module):
         self.query_key_value = nn.Linear(width, 3 * width)
         self.mix = nn.Linear(width, width)
         self.normalize_update = nn.LayerNorm(width)
-        self.update = MultiLayerPerceptron(width, 4 * width, width, zero_start=False)
+        self.update = MultiLayerPerceptron(width, 4 * width, width)
         last = self.update[2]
         assert isinstance(last, nn.Linear)
         with torch.no_grad():

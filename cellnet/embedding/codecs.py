@@ -21,8 +21,8 @@ class AutoencoderTransformer(EmbeddingTransformer):
     def __init__(self, settings: EmbeddingSettings, surface_size: int, state_size: int) -> None:
         super().__init__(settings, surface_size, state_size)
         width, code, hidden = settings.teacher_width, surface_size**2, settings.hidden_size
-        self.encoder = MultiLayerPerceptron(width, hidden, code, zero_start=True)
-        self.decoder = MultiLayerPerceptron(code * state_size, hidden, width, zero_start=True)
+        self.encoder = MultiLayerPerceptron(width, hidden, code, ZeroLinear)
+        self.decoder = MultiLayerPerceptron(code * state_size, hidden, width, ZeroLinear)
 
     def encode_nonlinear(self, centered: Tensor) -> Tensor:
         code: Tensor = self.encoder(centered)
@@ -44,7 +44,7 @@ class _TokenBlock(nn.Module):
         self.key_and_value = nn.Linear(width, 2 * width)
         self.output = nn.Linear(width, width)
         self.normalize_update = nn.LayerNorm(width)
-        self.update = MultiLayerPerceptron(width, 2 * width, width, zero_start=False)
+        self.update = MultiLayerPerceptron(width, 2 * width, width)
 
     def forward(self, queries: Tensor, tokens: Tensor) -> Tensor:
         """Let queries (B, Q, H) read tokens (B, K, H); the answer has the shape of the queries."""

@@ -12,8 +12,9 @@ from cellnet.model import CellNet
 def readouts(model: CellNet, embeddings: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
     """Yield what is read out after each step 0..T, (B, D), and the gate of that step, (B, N, 3)."""
     states = model.mapper(model.codec.encode(embeddings))
-    yield model.codec.decode(model.extractor(states)), None
+    initial = states
+    yield model.codec.decode(model.extractor(states, initial)), None
     for _ in range(model.settings.model.steps):
         output = model.lattice(states, steps=1, keep_trace=True)
         states = output.final
-        yield model.codec.decode(model.extractor(states)), output.trace[0].gate
+        yield model.codec.decode(model.extractor(states, initial)), output.trace[0].gate

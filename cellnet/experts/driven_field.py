@@ -7,21 +7,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cellnet.experts.ode import integrate
-from cellnet.layers import ZeroLinear
+from cellnet.layers import ChangeLinear
 from cellnet.settings.groups import OdeMethod
 
 
 class DrivenField(nn.Module):
     """Solve ds/dt = W2 silu(W1 s + d) with a drive d that stays fixed, and return s(1) - s(0).
 
-    W2 starts at zero, so that the untrained field leaves the state alone.
+    W2 starts small, so that the untrained field moves the state a little (see `ChangeLinear`).
     """
 
     def __init__(self, state_size: int, hidden_size: int, *, method: OdeMethod, steps: int) -> None:
         super().__init__()
         self.from_state = nn.Linear(state_size, hidden_size, bias=False)
         self.activation = nn.SiLU()
-        self.to_change = ZeroLinear(hidden_size, state_size)
+        self.to_change = ChangeLinear(hidden_size, state_size)
         self.method: OdeMethod = method
         self.steps = steps
 

@@ -10,7 +10,7 @@ from cellnet.experts.attention import NeighborAttention
 from cellnet.experts.driven_field import DrivenField
 from cellnet.lattice.chunker import AdaptiveChunker
 from cellnet.lattice.connections import TierConnections
-from cellnet.layers import StackedLinear, ZeroLinear
+from cellnet.layers import ChangeLinear, StackedLinear
 from cellnet.settings import FunctionalExpertSettings
 
 
@@ -32,7 +32,7 @@ class FunctionalExpert(nn.Module):
         # Update; drive of the field; mix.
         self.from_context = StackedLinear(state_size, (hidden, hidden, state_size), bias=True)
         self.activation = nn.SiLU()
-        self.to_change = ZeroLinear(hidden, state_size)
+        self.to_change = ChangeLinear(hidden, state_size)
         self.field = DrivenField(
             state_size, hidden, method=settings.ode_method, steps=settings.integration_steps
         )

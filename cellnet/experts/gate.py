@@ -20,7 +20,7 @@ class GatingNetwork(nn.Module):
 
     def __init__(self, state_size: int, settings: GateSettings) -> None:
         super().__init__()
-        self.score = MultiLayerPerceptron(2 * state_size, settings.hidden_size, 3, zero_start=False)
+        self.score = MultiLayerPerceptron(2 * state_size, settings.hidden_size, 3)
         self.register_buffer("temperature", torch.tensor(settings.temperature), persistent=False)
 
     def forward(

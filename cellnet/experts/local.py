@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cellnet.layers import MultiLayerPerceptron
+from cellnet.layers import ChangeLinear, MultiLayerPerceptron
 from cellnet.settings import LocalExpertSettings
 
 
@@ -15,9 +15,7 @@ class LocalExpert(nn.Module):
 
     def __init__(self, state_size: int, settings: LocalExpertSettings) -> None:
         super().__init__()
-        self.update = MultiLayerPerceptron(
-            2 * state_size, settings.hidden_size, state_size, zero_start=True
-        )
+        self.update = MultiLayerPerceptron(2 * state_size, settings.hidden_size, state_size, ChangeLinear)
 
     def forward(
         self,

@@ -32,8 +32,8 @@ def prove(
 ) -> list[Proof]:
     """Prove that the lattice of a model, fresh or trained, computes what the design says.
 
-    All runs on float64 copies on the CPU; the model is not touched. A fresh model is the identity, so what
-    spreads is shown with the last layers of its experts drawn at random.
+    All runs on float64 copies on the CPU; the model is not touched. A fresh model reads only its linear
+    path, so what spreads is shown with the last layers of its experts drawn at random.
 
     Args:
         model: the student.

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torchdiffeq import odeint
 
@@ -18,6 +17,7 @@ from cellnet.settings import Settings
 from cellnet.settings.groups import OdeMethod
 
 _FINE_STEPS = 200
+_SOFTNESS = 4.0
 
 
 class DenseLattice:
@@ -47,9 +47,8 @@ class DenseLattice:
 
     def step(self, states: Tensor) -> Tensor:
         """Return the states (B, N, C) one step later."""
-        own = F.layer_norm(
-            states, states.shape[-1:], self.weights["normalize.weight"], self.weights["normalize.bias"]
-        )
+        size = (states.square().mean(dim=-1, keepdim=True) + _SOFTNESS).sqrt()
+        own = states / size * self.weights["normalize.weight"]
         means = {tier: _mean(self.masks[tier], own) for tier in TIERS}
         activity = _mean(self.masks["local"] | self.masks["functional"] | self.masks["distant"], own)
         scores = self._perceptron("gate.score", torch.cat([own, activity], dim=-1))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cellnet.dynamics import Lattice3D
 from cellnet.embedding import fit_pca
-from cellnet.layers import ZeroLinear
+from cellnet.layers import ChangeLinear
 from cellnet.model import CellNet
 from cellnet.proof.geometry import small_enough
 from cellnet.settings import Settings, with_changes
@@ -46,11 +46,11 @@ class Subject:
 
     Attributes:
         model: the model as it is; it never stops early.
-        awake: the same, but where the model is fresh the last layers of the experts, which start at zero,
-            are drawn at random, since otherwise nothing would spread.
+        awake: the same, but where the model is fresh the last layers of the experts, which start small or
+            at zero, are drawn at random, so that what spreads shows.
         small: ``model``, or if the cube is too large for dense or many-step work a smaller cube with the
             same experts and gate.
-        fresh: whether the last layers of all experts are still zero.
+        fresh: whether nothing is read from the channels yet.
         embeddings: teacher embeddings, (B, D).
     """
 
@@ -92,8 +92,7 @@ def make_subject(model: CellNet, embeddings: Tensor) -> Subject:
     exact = copy.deepcopy(model).to("cpu", torch.float64).eval().requires_grad_(True)
     patient = with_changes(exact.settings, {"model.convergence_threshold": 0.0})
     exact.settings = exact.lattice.settings = patient
-    last = _last_layers(exact.lattice)
-    fresh = not any(bool(layer.weight.any()) for layer in last)
+    fresh = exact.settings.model.state_size > 1 and not bool(exact.codec.from_channels.weight.any())
     awake = copy.deepcopy(exact)
     if fresh:
         draw_last_layers(awake.lattice)
@@ -110,8 +109,8 @@ def draw_last_layers(lattice: Lattice3D) -> None:
             layer.weight.copy_(draw / layer.in_features**0.5)
 
 
-def _last_layers(lattice: Lattice3D) -> list[ZeroLinear]:
-    return [layer for layer in lattice.modules() if isinstance(layer, ZeroLinear)]
+def _last_layers(lattice: Lattice3D) -> list[ChangeLinear]:
+    return [layer for layer in lattice.modules() if isinstance(layer, ChangeLinear)]
 
 
 def _smaller(model: CellNet, embeddings: Tensor) -> CellNet:

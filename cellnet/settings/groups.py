@@ -369,6 +369,16 @@ class TrainingSettings(SettingsGroup):
         label="Precision",
         help="bfloat16 is mixed precision and needs a CUDA device.",
     )
+    fit_readout_every: int = setting(
+        0,
+        label="Fit readout every",
+        help="Steps after which the linear readout is solved by ridge regression on all training sentences "
+        "for the cube as it stands; 0 leaves the readout to the optimizer. It takes about a third of the "
+        "time of a pass over the data.",
+        unit="steps",
+        ge=0,
+        le=10**7,
+    )
     validate_every: int = setting(
         100, label="Validate every", help="Steps between validations.", unit="steps", ge=1, le=10**7
     )
@@ -400,6 +410,14 @@ class InitSettings(SettingsGroup):
         "xavier", label="Initialization", help="Distribution of the starting weights."
     )
     gain: float = setting(1.0, label="Gain", help="Scale of the starting weights.", gt=0.0, le=10.0)
+    expert_gain: float = setting(
+        0.3,
+        label="Expert gain",
+        help="Scale of the starting weights of each expert's last layer: how far a fresh cube moves its "
+        "states in a step. At 0 a fresh cube is the identity.",
+        ge=0.0,
+        le=10.0,
+    )
 
 
 class AdaptiveChunkerSettings(SettingsGroup):

@@ -13,14 +13,17 @@ from cellnet.surface.placement import Placement
 
 
 class LatticeToEmbeddingExtractor(nn.Module):
-    """Read the surface out.
+    """Read the surface out: its values from channel 0, and from the other channels what the cube changed.
+
+    The other channels of a fresh state hold each value over again in known proportions, which says nothing
+    new and would only drown what the experts add.
 
     ``surface_mean`` takes the mean over the placed cells that share a coordinate. ``weighted_surface``
     starts there and learns the weight of each placed cell in each channel, so that a channel may listen to
     those of the cells that have something to say. ``volume_projection`` also starts there and learns such
     weights for every cell of the cube, each projected along z onto the surface.
 
-    All three start by giving back exactly the surface that the mapper put in.
+    Of states that nothing changed, all three start by giving back exactly the surface that was put in.
     """
 
     cells: Tensor
@@ -51,11 +54,15 @@ class LatticeToEmbeddingExtractor(nn.Module):
             self.weight = nn.Parameter(share[order].repeat(1, settings.model.state_size))
 
     def forward(
-        self, states: Float[Tensor, "batch cells channels"]
+        self,
+        states: Float[Tensor, "batch cells channels"],
+        initial: Float[Tensor, "batch cells channels"],
     ) -> Float[Tensor, "batch {self.size} {self.size} channels"]:
-        """Map states (B, N, C) to surfaces with channels (B, n, n, C)."""
+        """Map states (B, N, C), and those that the first step started from, to surfaces (B, n, n, C)."""
         batch, _, channels = states.shape
-        weighted = take_rows(states.transpose(0, 1), self.cells) * self.weight.to(states.dtype).unsqueeze(1)
+        after, before = (take_rows(x.transpose(0, 1), self.cells) for x in (states, initial))
+        read = torch.cat([after[..., :1], after[..., 1:] - before[..., 1:]], dim=-1)
+        weighted = read * self.weight.to(states.dtype).unsqueeze(1)
         rows = weighted.new_zeros(self.size**2, batch, channels)
         rows = rows.index_add(0, self.coordinate, weighted)
         surface: Tensor = rows.transpose(0, 1).unflatten(1, (self.size, self.size))

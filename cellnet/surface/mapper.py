@@ -50,7 +50,8 @@ class VolumeStateInitializer(nn.Module):
 class EmbeddingToLatticeMapper(nn.Module):
     """Put each surface value into its own cells, lifted to C channels.
 
-    Channel 0 of a placed cell starts as the value itself; the others as a random direction times it.
+    Channel 0 of a placed cell starts as the value itself; the others as a random direction times it. Each
+    placed cell has a direction of its own, by which its neighbors can tell its value from the others'.
     """
 
     coordinate: Tensor
@@ -59,8 +60,8 @@ class EmbeddingToLatticeMapper(nn.Module):
     def __init__(self, settings: Settings, placement: Placement) -> None:
         super().__init__()
         size = settings.model.state_size
-        lift = torch.randn(size) * _START_SCALE
-        lift[0] = 1.0
+        lift = torch.randn(len(placement.cells), size) * _START_SCALE
+        lift[:, 0] = 1.0
         self.lift = nn.Parameter(lift)
         self.positional_encoding = SurfacePositionalEncoding(len(placement.cells), size)
         everything = torch.arange(settings.lattice.cell_count)

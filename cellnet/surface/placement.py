@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,8 +39,10 @@ def place(settings: Settings) -> Placement:
     """Place the surface on the cells of the cube.
 
     ``faces`` uses all cells of the six faces, ``face`` those with z = 0; a face of another shape than
-    n x n is covered by scaling its coordinates. ``edges`` and ``corners`` use the n*n cells nearest to
-    an edge or a corner of the cube, ``uniform`` n*n cells spread evenly over the volume.
+    n x n is covered by scaling its coordinates. The first face holds the surface as it is, each of the
+    others in an order of its own, so that between them most pairs of coordinates lie close together: only
+    cells that hear of each other can bring two values into one. ``edges`` and ``corners`` use the n*n cells
+    nearest to an edge or a corner of the cube, ``uniform`` n*n cells spread evenly over the volume.
 
     Raises:
         SettingsError: if the cube has fewer cells than the surface needs.
@@ -60,6 +63,9 @@ def place(settings: Settings) -> Placement:
 def _on_faces(dimensions: Dimensions, size: int, *, only_first: bool) -> tuple[Tensor, Tensor]:
     """Give every cell of the faces the coordinate it has on the first face that it lies on."""
     holds: dict[int, int] = {}
+    # A RandomState gives the same numbers in every version of NumPy; saved weights depend on the order.
+    orders = np.random.RandomState(0)
+    order = torch.arange(size * size)
     # The largest faces come first, since they alone are sure to hold every coordinate; then those of z.
     axes = (2,) if only_first else sorted((2, 0, 1), key=lambda axis: dimensions[axis])
     for axis in axes:
@@ -71,11 +77,12 @@ def _on_faces(dimensions: Dimensions, size: int, *, only_first: bool) -> tuple[T
             position = torch.full((len(grid), 3), side)
             position[:, first], position[:, second] = grid[:, 0], grid[:, 1]
             for cell, coordinate in zip(
-                linear_index(position, dimensions).tolist(), scaled.tolist(), strict=True
+                linear_index(position, dimensions).tolist(), order[scaled].tolist(), strict=True
             ):
                 holds.setdefault(cell, coordinate)
             if only_first:
                 return _sorted_pairs(holds)
+            order = torch.from_numpy(orders.permutation(size * size))
     return _sorted_pairs(holds)
 
 

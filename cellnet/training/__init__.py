@@ -4,6 +4,7 @@ from cellnet.training.data import TrainingData, prepare_data
 from cellnet.training.events import (
     ChangeEvent,
     CheckpointEvent,
+    ReadoutEvent,
     StateEvent,
     StepEvent,
     TrainerEvent,
@@ -17,6 +18,7 @@ __all__ = [
     "ChangeEvent",
     "CheckpointEvent",
     "EmbeddingTrainer",
+    "ReadoutEvent",
     "StateEvent",
     "StepEvent",
     "TrainerEvent",

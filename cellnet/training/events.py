@@ -71,6 +71,15 @@ class ChangeEvent:
 
 
 @dataclass(frozen=True)
+class ReadoutEvent:
+    """The readout is being solved after step ``step``: sentences seen, of all; the last event has all."""
+
+    step: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class CheckpointEvent:
     """A checkpoint was written; ``best`` says that this step has the best validation so far."""
 
@@ -88,4 +97,4 @@ class StateEvent:
     error: str = ""
 
 
-TrainerEvent = StepEvent | ValidationEvent | ChangeEvent | CheckpointEvent | StateEvent
+TrainerEvent = StepEvent | ValidationEvent | ChangeEvent | ReadoutEvent | CheckpointEvent | StateEvent

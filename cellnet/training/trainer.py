@@ -36,6 +36,7 @@ from cellnet.training.engine import StepEngine, make_optimizer
 from cellnet.training.events import (
     ChangeEvent,
     CheckpointEvent,
+    ReadoutEvent,
     StateEvent,
     StepEvent,
     TrainerEvent,
@@ -43,6 +44,7 @@ from cellnet.training.events import (
     ValidationEvent,
 )
 from cellnet.training.monitor import PerformanceMonitor, memory_megabytes
+from cellnet.training.readout import ReadoutRegression, check_readout
 from cellnet.training.schedule import learning_rate, linear_path_share
 
 Listener = Callable[[TrainerEvent], None]
@@ -50,6 +52,7 @@ Result = TypeVar("Result")
 
 _SMALLEST_VALIDATION_BATCH = 4
 _ROWS_CHECKED_AT_ONCE = 8192
+_ROWS_FITTED_AT_ONCE = 128
 
 
 @dataclass
@@ -77,6 +80,7 @@ class EmbeddingTrainer:
     Raises:
         DataError: if the data do not suit the settings.
         DeviceError: if the device is not there.
+        SettingsError: if the readout is to be fitted and has too many inputs for that.
     """
 
     def __init__(self, settings: Settings, data: TrainingData, checkpoints: Path | None = None) -> None:
@@ -105,6 +109,8 @@ class EmbeddingTrainer:
         self._listeners: list[Listener] = []
         self._stop_requested = False
         self._pause_after_step = False
+        if settings.training.fit_readout_every:
+            check_readout(self.model)
         if settings.chunker.calibrate and not settings.neighbors.block_cells:
             self._calibrate()
 
@@ -228,6 +234,7 @@ class EmbeddingTrainer:
     def _step_and_report(self) -> None:
         if self._make_step() is None:
             return
+        self._fit_readout_if_due()
         self._validate_if_due()
         self._save_if_due()
 
@@ -264,6 +271,34 @@ class EmbeddingTrainer:
         )
         self._tell(event)
         return event
+
+    def _fit_readout_if_due(self) -> None:
+        """Solve the readout for the cube as it stands, obeying orders on the way."""
+        every = self.settings.training.fit_readout_every
+        if not every or self._progress.step % every:
+            return
+        pause_after, self._pause_after_step = self._pause_after_step, False
+        while not self._stop_requested and not self._fit_readout():
+            pass
+        self._pause_after_step |= pause_after
+
+    def _fit_readout(self) -> bool:
+        """Solve the readout; False if a stop or a live change came in between."""
+        settings, total = self.settings, len(self.data.train)
+        regression = ReadoutRegression(self.model)
+        pause_after = False
+        for rows in parts(total, _ROWS_FITTED_AT_ONCE):
+            self._tell(ReadoutEvent(self._progress.step, rows.start, total))
+            self._obey()
+            pause_after |= self._pause_after_step
+            self._pause_after_step = False
+            if self._stop_requested or self.settings is not settings:
+                return False
+            regression.add(rows_to_tensor(self.data.train, rows, self.device))
+        regression.solve()
+        self._pause_after_step = pause_after
+        self._tell(ReadoutEvent(self._progress.step, total, total))
+        return True
 
     def _next_batch(self) -> Tensor:
         rows = self.order.next()

@@ -36,7 +36,14 @@ def test_it_starts_as_pca(settings: Settings) -> None:
 
 def test_it_learns_with_the_losses_and_batches_of_the_student(settings: Settings) -> None:
     settings = with_changes(
-        settings, {"training.batch_size": 16, "training.warmup_steps": 5, "loss.diversity": 0.0}
+        settings,
+        {
+            "training.batch_size": 16,
+            "training.learning_rate": 4e-3,
+            "training.warmup_steps": 5,
+            "loss.diversity": 0.0,
+            "init.gain": 1.0,
+        },
     )
     data = random_data(settings, 300)
     nonlinear = np.tanh(2.0 * data.train) + data.train**2 / 4

@@ -11,7 +11,7 @@ from cellnet.experts import DistantExpert, FunctionalExpert, GatingNetwork, Loca
 from cellnet.experts.attention import NeighborAttention
 from cellnet.lattice.chunker import AdaptiveChunker
 from cellnet.lattice.connections import ConnectionIndex, TierConnections
-from cellnet.layers import ZeroLinear, initialize
+from cellnet.layers import initialize
 from cellnet.settings import (
     AdaptiveChunkerSettings,
     DistantExpertSettings,
@@ -118,30 +118,28 @@ def test_an_empty_tier_gives_zero_context() -> None:
     assert torch.equal(context, torch.zeros_like(query))
 
 
-def experts() -> tuple[LocalExpert, FunctionalExpert, DistantExpert]:
+def experts(gain: float = 0.3) -> tuple[LocalExpert, FunctionalExpert, DistantExpert]:
     made = (
         LocalExpert(6, LocalExpertSettings(hidden_size=5)),
         FunctionalExpert(6, FunctionalExpertSettings(hidden_size=5)),
         DistantExpert(6, DistantExpertSettings(hidden_size=5)),
     )
     for expert in made:
-        initialize(expert, InitSettings())
+        initialize(expert, InitSettings(expert_gain=gain))
     return made
 
 
-def test_untrained_experts_propose_nothing_and_others_something() -> None:
+@pytest.mark.parametrize(("gain", "size"), [(0.0, (0.0, 0.0)), (0.3, (0.01, 1.0)), (3.0, (0.1, 10.0))])
+def test_untrained_experts_propose_changes_of_all_channels_but_channel_0(
+    gain: float, size: tuple[float, float]
+) -> None:
     own, mean = torch.randn(2, 60, 3, 6).unbind()
     connections = functional_tier(16)
-    for trained in (False, True):
-        local, functional, distant = experts()
-        if trained:
-            for expert in (local, functional, distant):
-                for layer in expert.modules():
-                    if isinstance(layer, ZeroLinear):
-                        torch.nn.init.normal_(layer.weight)
-        for change in (local(own, mean), functional(own, connections, chunker()), distant(own, mean)):
-            assert change.shape == own.shape
-            assert bool(change.any()) is trained
+    local, functional, distant = experts(gain)
+    for change in (local(own, mean), functional(own, connections, chunker()), distant(own, mean)):
+        assert change.shape == own.shape
+        assert not change[..., 0].any()
+        assert size[0] <= change[..., 1:].square().mean().sqrt() <= size[1]
 
 
 def test_functional_expert_mixes_its_two_parts_by_the_sigmoid() -> None:

@@ -82,6 +82,25 @@ def test_a_cubic_face_holds_its_own_coordinates() -> None:
     ]
 
 
+def test_each_face_of_a_cube_holds_every_coordinate_in_an_order_of_its_own() -> None:
+    placed = place(make((8, 8, 8), "faces"))
+    held = dict(zip(placed.cells.tolist(), placed.coordinate.tolist(), strict=True))
+    assert [held[linear] for linear in range(0, 512, 8)] == list(range(64))
+    faces = []
+    for axis in range(3):
+        for side in (0, 7):
+            inner = [
+                held[cell]
+                for cell in range(512)
+                if xyz(cell, (8, 8, 8))[axis] == side
+                and all(0 < x < 7 for other, x in enumerate(xyz(cell, (8, 8, 8))) if other != axis)
+            ]
+            assert len(set(inner)) == 36
+            faces.append(tuple(inner))
+    assert len(set(faces)) == 6
+    assert torch.equal(place(make((8, 8, 8), "faces")).coordinate, placed.coordinate)
+
+
 def test_surface_size() -> None:
     assert surface_size((8, 8, 8), "faces") == 8
     assert surface_size((37, 37, 37), "corners") == 37
@@ -109,9 +128,11 @@ def test_extraction_gives_back_the_surface(
     placed, mapper, extractor = untrained(make(dimensions, placement, extraction))
     surface = torch.randn(2, placed.size, placed.size)
     with torch.no_grad():
-        back = extractor(mapper(surface))
+        states = mapper(surface)
+        back = extractor(states, states)
     assert back.shape == (2, placed.size, placed.size, 5)
     torch.testing.assert_close(back[..., 0], surface)
+    assert not back[..., 1:].any()
 
 
 def test_each_placed_cell_holds_the_value_of_its_own_coordinate() -> None:
@@ -127,7 +148,7 @@ def test_each_placed_cell_holds_the_value_of_its_own_coordinate() -> None:
     free = [cell for cell in range(120) if cell not in holds]
     for cell, place_of in holds.items():
         i, j = divmod(int(placed.coordinate[place_of]), placed.size)
-        expected = surface[:, i, j, None] * mapper.lift.detach() + encoding[place_of]
+        expected = surface[:, i, j, None] * mapper.lift[place_of].detach() + encoding[place_of]
         torch.testing.assert_close(states[:, cell], expected)
     assert float(encoding[:, 1:].abs().min(dim=1).values.max()) > 0.0
     assert float(encoding[:, 0].abs().max()) == 0.0
@@ -143,13 +164,14 @@ def test_extraction_is_the_weighted_sum_over_cells_that_share_a_coordinate(extra
     with torch.no_grad():
         if extraction != "surface_mean":
             extractor.weight.copy_(torch.randn(len(extractor.weight), 5))
-        states = torch.randn(2, 60, 5)
-        found = extractor(states)
+        states, initial = torch.randn(2, 2, 60, 5)
+        found = extractor(states, initial)
     expected = torch.zeros(2, 4, 4, 5)
+    read = torch.cat([states[..., :1], (states - initial)[..., 1:]], dim=-1)
     for cell, coordinate, weight in zip(
         extractor.cells.tolist(), extractor.coordinate.tolist(), extractor.weight.detach(), strict=True
     ):
-        expected[:, coordinate // 4, coordinate % 4] += weight * states[:, cell]
+        expected[:, coordinate // 4, coordinate % 4] += weight * read[:, cell]
     torch.testing.assert_close(found, expected)
     trained = {name for name, _ in extractor.named_parameters()}
     assert trained == (set() if extraction == "surface_mean" else {"weight"})
