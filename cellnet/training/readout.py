@@ -13,7 +13,7 @@ from cellnet.model import CellNet
 
 MAX_FITTED_INPUTS = 8192
 
-_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 _HELD_OUT_EVERY = 10
 _SMALLEST_RELATIVE_DEVIATION = 1e-6
 
@@ -39,11 +39,12 @@ class ReadoutFit:
     """What a fit found.
 
     Attributes:
-        penalty: the ridge penalty on standardized channels that told best on the rows held back.
+        penalty: the ridge penalty on standardized channels that told best on the rows held back; None if
+            the readout as it was told better still, and so was kept.
         unexplained: share of the variance of those rows that was left unexplained then.
     """
 
-    penalty: float
+    penalty: float | None
     unexplained: float
 
 
@@ -56,8 +57,11 @@ class ReadoutRegression:
     chosen on every tenth row, held back from a first solution and included in the last. Only second moments
     are kept, in float64: (n*n*C + 1 + D) squared numbers, twice.
 
+    Few sentences do not determine a readout: then the one that the optimizer has made may do better on
+    those rows, which it has seen before, and stays.
+
     Args:
-        model: the student; its codec's two linear readouts are replaced by `solve`.
+        model: the student; `solve` replaces its codec's two linear readouts.
     """
 
     def __init__(self, model: CellNet) -> None:
@@ -96,10 +100,16 @@ class ReadoutRegression:
         if sum(self._rows) < 2 * _HELD_OUT_EVERY:
             raise ValueError(f"{sum(self._rows)} sentences are too few to solve the readout from")
         seen, held = self._moments
+        codec, values = self.model.codec, self.free - 1
+        present = torch.cat(
+            [codec.from_surface.weight.T, codec.from_surface.bias[None], codec.from_channels.weight.T]
+        )
+        kept = self._error(held, present.double())
         errors = {penalty: self._error(held, self._weights(seen, penalty)) for penalty in _PENALTIES}
         penalty = min(errors, key=lambda p: errors[p])
+        if kept <= errors[penalty]:
+            return ReadoutFit(None, kept)
         weights = self._weights(seen + held, penalty)
-        codec, values = self.model.codec, self.free - 1
         codec.from_surface.weight.copy_(weights[:values].T)
         codec.from_surface.bias.copy_(weights[values])
         codec.from_channels.weight.copy_(weights[self.free :].T)

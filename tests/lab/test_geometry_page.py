@@ -47,7 +47,7 @@ def test_it_begins_with_the_next_run_and_says_why_nothing_can_be_applied(service
     assert app.button(key="geometry_apply").disabled
     assert app.button(key="geometry_next").disabled
     assert any("no training is running" in caption.value for caption in app.caption)
-    assert any("6 local, 12 functional and 8 distant" in caption.value for caption in app.caption)
+    assert any("6 local, 20 functional and 30 distant" in caption.value for caption in app.caption)
     assert not app.button(key="geometry_calibrate").disabled
     assert app.query_params["size"] == "8x8x8"
     assert app.query_params["cell"] == "4-4-4"

@@ -18,6 +18,7 @@ from lab.presets import FIRST_RUN, lab_preset
 
 SMALL = {
     "data.limit": 300,
+    "lattice.adaptive_radius_ratio": 0.22,
     "training.validate_every": 10,
     "training.batch_size": 8,
     "embedding.max_tokens": 64,

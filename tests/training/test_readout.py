@@ -77,6 +77,7 @@ def test_the_solution_is_that_of_penalized_least_squares(codec: str) -> None:
     for part in rows.split(150):
         regression.add(part)
     found = regression.solve()
+    assert found.penalty is not None
     assert error(model, rows) < 0.9 * before
     with torch.no_grad():
         surface = model(rows, stop_early=False).surface_out
@@ -105,6 +106,7 @@ def test_the_penalty_is_the_one_that_tells_best_on_every_tenth_row() -> None:
     for part in rows.split(64):
         regression.add(part)
     found = regression.solve()
+    assert found.penalty is not None
     # What is taken in without the rows held back, and solved with the same penalty, explains as much.
     again = make_model(data)
     other = ReadoutRegression(again)
@@ -129,6 +131,21 @@ def test_coordinates_and_channels_without_variance_do_no_harm() -> None:
     regression.solve()
     assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
     assert error(model, rows) < 1e-3
+
+
+def test_a_readout_that_few_sentences_cannot_better_is_kept() -> None:
+    data = make_data()
+    model = make_model(data)
+    before = [p.clone() for p in model.parameters()]
+    regression = ReadoutRegression(model)
+    rows = torch.from_numpy(data.train[:30])
+    regression.add(rows)
+    found = regression.solve()
+    assert found.penalty is None
+    held = rows[::10]
+    unexplained = error(model, held) / float((held - held.mean(dim=0)).square().mean())
+    assert found.unexplained == pytest.approx(unexplained, rel=1e-3)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
 
 
 def test_too_few_rows_are_refused() -> None:
