@@ -92,7 +92,7 @@ def make_subject(model: CellNet, embeddings: Tensor) -> Subject:
     exact = copy.deepcopy(model).to("cpu", torch.float64).eval().requires_grad_(True)
     patient = with_changes(exact.settings, {"model.convergence_threshold": 0.0})
     exact.settings = exact.lattice.settings = patient
-    fresh = exact.settings.model.state_size > 1 and not bool(exact.codec.from_channels.weight.any())
+    fresh = not bool(exact.codec.from_channels.weight.any())
     awake = copy.deepcopy(exact)
     if fresh:
         draw_last_layers(awake.lattice)

@@ -176,6 +176,9 @@ class EmbeddingTrainer:
         self._set_state(TrainerState.RUNNING)
         try:
             while self._progress.step < self.settings.training.max_steps and not self._is_done():
+                if self._pause_after_step:
+                    self._pause_after_step = False
+                    self._pause()
                 self._obey()
                 if self._stop_requested:
                     break
@@ -205,9 +208,6 @@ class EmbeddingTrainer:
 
     def _obey(self) -> None:
         """Carry out all orders; while paused, wait for them."""
-        if self._pause_after_step:
-            self._pause_after_step = False
-            self._pause()
         while (order := self.control.next(wait=self.state is TrainerState.PAUSED)) is not None:
             match order:
                 case Changes(values):
@@ -275,28 +275,21 @@ class EmbeddingTrainer:
     def _fit_readout_if_due(self) -> None:
         """Solve the readout for the cube as it stands, obeying orders on the way."""
         every = self.settings.training.fit_readout_every
-        if not every or self._progress.step % every:
-            return
-        pause_after, self._pause_after_step = self._pause_after_step, False
-        while not self._stop_requested and not self._fit_readout():
-            pass
-        self._pause_after_step |= pause_after
+        if every and self._progress.step % every == 0:
+            while not self._stop_requested and not self._fit_readout():
+                pass
 
     def _fit_readout(self) -> bool:
         """Solve the readout; False if a stop or a live change came in between."""
         settings, total = self.settings, len(self.data.train)
         regression = ReadoutRegression(self.model)
-        pause_after = False
         for rows in parts(total, _ROWS_FITTED_AT_ONCE):
             self._tell(ReadoutEvent(self._progress.step, rows.start, total))
             self._obey()
-            pause_after |= self._pause_after_step
-            self._pause_after_step = False
             if self._stop_requested or self.settings is not settings:
                 return False
             regression.add(rows_to_tensor(self.data.train, rows, self.device))
         regression.solve()
-        self._pause_after_step = pause_after
         self._tell(ReadoutEvent(self._progress.step, total, total))
         return True
 

@@ -22,7 +22,7 @@ from lab.training.copies import ModelCopy, copy_model
 from lab.training.frames import FRAMES_FOLDER, FrameStore
 from lab.training.probe import CubeFrame, Probe
 from lab.training.record import TrainingRecord
-from lab.training.snapshot import TRAIN_NAMES, VALIDATION_NAMES, Phase, Preparation
+from lab.training.snapshot import TRAIN_NAMES, VALIDATION_NAMES, Phase
 
 _SECONDS_BETWEEN_FRAMES = 0.5
 _FRAME_SHARE = 0.05
@@ -98,12 +98,10 @@ class Listener:
                     ChangeRecord(event.step, time.time(), event.key, event.old, event.new)
                 )
             case ReadoutEvent():
-                going_on = event.done < event.total
-                self.record.set(
-                    preparation=Preparation("Solving the readout", event.done, event.total)
-                    if going_on
-                    else None
-                )
+                if event.done < event.total:
+                    self.record.prepare("Solving the readout", event.done, event.total)
+                else:
+                    self.record.set(preparation=None)
             case CheckpointEvent():
                 self.record.add_checkpoint(self.session.store.checkpoints(self.session.run_id)[-1])
             case StateEvent():

@@ -15,6 +15,7 @@ from cellnet.training import (
     ChangeEvent,
     EmbeddingTrainer,
     ReadoutEvent,
+    StateEvent,
     StepEvent,
     TrainerEvent,
     TrainerState,
@@ -227,3 +228,21 @@ def test_a_single_step_that_is_followed_by_a_fit_pauses_after_it() -> None:
     before = told[paused[1] - 1]
     assert isinstance(before, ReadoutEvent)
     assert before.done == before.total == 600
+
+
+def test_a_single_step_asked_for_in_a_fit_is_not_lost_when_the_fit_begins_anew() -> None:
+    trainer, events = make_trainer(training__fit_readout_every=2, training__max_steps=3)
+
+    def steer(event: TrainerEvent) -> None:
+        match event:
+            case ReadoutEvent(step=2, done=240) if not any(isinstance(e, ChangeEvent) for e in events):
+                trainer.pause()
+                trainer.single_step()
+                trainer.apply({"lattice.functional_distance_ratio": 0.9})
+            case StateEvent(step=2, state=TrainerState.PAUSED) if isinstance(events[-2], ValidationEvent):
+                trainer.resume()
+
+    trainer.subscribe(steer)
+    assert trainer.train() is TrainerState.FINISHED
+    paused = [event.step for event in events if getattr(event, "state", None) is TrainerState.PAUSED]
+    assert paused == [2, 2]
