@@ -27,6 +27,22 @@ class ZeroLinear(nn.Linear):
     """A linear layer that starts at zero, so that what it ends starts as the identity."""
 
 
+class FeatureLinear(nn.Linear):
+    """The first layer of a codec's MLP: starts with outputs about as large as its inputs.
+
+    Its weights start with variance 1 / inputs (LeCun et al. 1998), whatever ``init`` says: much smaller
+    ones leave the MLP nearly linear, from where training does not come back.
+
+    Args:
+        inputs, outputs: widths.
+        every: only every so many inputs are read at the start; the others come in as they are learned.
+    """
+
+    def __init__(self, inputs: int, outputs: int, every: int = 1) -> None:
+        super().__init__(inputs, outputs)
+        self.every = every
+
+
 class ChangeLinear(nn.Linear):
     """The last layer of an expert: proposes the change of a state.
 
@@ -66,7 +82,7 @@ class MultiLayerPerceptron(nn.Sequential):
 
 
 def initialize(model: nn.Module, settings: InitSettings) -> None:
-    """Draw the starting weights of every linear layer; biases and `ZeroLinear` start at zero."""
+    """Draw the starting weights of every linear layer; biases start at zero."""
     methods: dict[str, Callable[..., object]] = {
         "xavier": nn.init.xavier_uniform_,
         "kaiming": nn.init.kaiming_uniform_,
@@ -79,6 +95,9 @@ def initialize(model: nn.Module, settings: InitSettings) -> None:
         with torch.no_grad():
             if isinstance(layer, ZeroLinear):
                 layer.weight.zero_()
+            elif isinstance(layer, FeatureLinear):
+                read = layer.weight.zero_()[:, :: layer.every]
+                read.normal_(std=read.shape[1] ** -0.5)
             else:
                 for weight in _blocks(layer):
                     draw(weight)

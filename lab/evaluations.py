@@ -95,7 +95,7 @@ def evaluate_student(
     if with_mlp:
         mlp = train_perceptron(
             student.model,
-            data.train,
+            data,
             steps=student.step,
             schedule_steps=settings.training.max_steps,
             device=_CPU,

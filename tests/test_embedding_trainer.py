@@ -1,5 +1,6 @@
 """The trainer: forward, training, validation, live control, checkpoints, monitoring, and a golden curve."""
 
+import dataclasses
 import json
 import logging
 import math
@@ -510,7 +511,7 @@ def test_nan_pauses_with_the_last_good_weights_and_says_what_to_do() -> None:
 
 def test_one_nan_row_makes_a_single_step_return_nothing() -> None:
     trainer, _ = make_trainer()
-    trainer.data.train[int(trainer.order._permutation[5])] = np.nan
+    trainer.data.train[int(trainer.batches._order._permutation[5])] = np.nan
     before = weights_of(trainer)
     assert trainer.step() is None
     assert trainer.state is TrainerState.PAUSED
@@ -518,14 +519,91 @@ def test_one_nan_row_makes_a_single_step_return_nothing() -> None:
     assert_same_weights(before, weights_of(trainer))
 
 
+# A codec that learns alone first.
+
+
+def test_while_the_cube_rests_only_the_codec_learns() -> None:
+    trainer, events = make_trainer(
+        embedding__type="autoencoder", training__codec_steps=3, training__weight_decay=0.0
+    )
+    experts = ("local", "functional", "distant", "gate", "normalize")
+
+    def lattice() -> dict[str, Tensor]:
+        return {
+            name: tensor
+            for name, tensor in weights_of(trainer).items()
+            if name.removeprefix("lattice.").split(".")[0] in experts
+        }
+
+    before, codec = lattice(), weights_of(trainer)["codec.decoder.2.weight"]
+    rested = [trainer.step() for _ in range(3)]
+    assert_same_weights(before, lattice())
+    assert not torch.equal(codec, weights_of(trainer)["codec.decoder.2.weight"])
+    resting, _ = trainer.engine.compute(torch.from_numpy(trainer.data.train[:16]))
+    assert resting["lattice_dynamics"] == 0.0
+    assert trainer.step() is not None
+    assert all(event is not None and event.losses["lattice_dynamics"] == 0.0 for event in rested)
+    assert of_kind(events, StepEvent)[-1].losses["lattice_dynamics"] > 0.0
+    moved = [name for name, tensor in lattice().items() if not torch.equal(tensor, before[name])]
+    assert {name.split(".")[1] for name in moved} == set(experts)
+
+
+def test_the_student_that_is_validated_is_the_one_that_is_trained() -> None:
+    trainer, _ = make_trainer(embedding__type="autoencoder", training__codec_steps=2)
+    trainer.step()
+    batch = torch.from_numpy(trainer.data.validation)
+    measured = trainer.validate().measures.mse
+    with torch.no_grad():
+        alone = trainer.model(batch, steps=0).embeddings
+    assert measured == pytest.approx(float((alone - batch).square().mean()), rel=1e-5)
+    trainer.step()
+    trainer.step()
+    with torch.no_grad():
+        whole = trainer.model(batch).embeddings
+    assert trainer.validate().measures.mse == pytest.approx(
+        float((whole - batch).square().mean()), rel=1e-5
+    )
+
+
+# Variants.
+
+
+def test_variants_are_trained_on_and_nothing_else() -> None:
+    plain = make_data()
+    far = dataclasses.replace(plain, variants=plain.train + 1e3)
+    with_far, _ = make_trainer(far)
+    without, _ = make_trainer(plain)
+    assert_same_weights(weights_of(without), weights_of(with_far))  # PCA knows only the sentences
+    with_far.step()
+    without.step()
+    moved = with_far.model.codec.to_surface.bias - without.model.codec.to_surface.bias
+    assert moved.abs().max() > 0
+    with pytest.raises(DataError, match="variant embeddings have shape"):
+        make_trainer(dataclasses.replace(plain, variants=plain.train[:, :5]))
+
+
 # Checkpoints.
 
 
-def test_resumed_training_is_bit_equal_to_uninterrupted_training(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {
+            "embedding__type": "autoencoder",
+            "training__codec_steps": 6,
+            "training__interpolation": 0.5,
+        },
+    ],
+)
+def test_resumed_training_is_bit_equal_to_uninterrupted_training(
+    tmp_path: Path, more: dict[str, Any]
+) -> None:
     changes: dict[str, Any] = {
         "training__max_steps": 8,
         "training__checkpoint_every": 5,
         "training__accumulation_steps": 2,
+        **more,
     }
     data = make_data(rows=70)  # Passes over the data end between the checkpoint and the last step.
     whole, whole_events = make_trainer(data, tmp_path / "whole", **changes)
@@ -551,7 +629,7 @@ def test_resumed_training_is_bit_equal_to_uninterrupted_training(tmp_path: Path)
         assert (one.step, one.losses, one.total) == (two.step, two.losses, two.total)
         assert (one.learning_rate, one.gradient_norm) == (two.learning_rate, two.gradient_norm)
     assert of_kind(whole_events, ValidationEvent)[-1] == of_kind(events, ValidationEvent)[-1]
-    assert whole.order.state() == resumed.order.state()
+    assert whole.batches.state() == resumed.batches.state()
     one_state, two_state = (t.optimizer.state_dict()["state"] for t in (whole, resumed))
     for index in one_state:
         for key in one_state[index]:

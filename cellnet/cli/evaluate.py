@@ -221,7 +221,7 @@ def _perceptron(
     bar = StageProgress()
     mlp = train_perceptron(
         loaded.model,
-        training.train,
+        training,
         steps=steps,
         schedule_steps=schedule,
         pca=pca,

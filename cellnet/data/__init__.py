@@ -4,6 +4,7 @@ from cellnet.data.pairs import SentencePairs, load_pairs
 from cellnet.data.readers import list_columns
 from cellnet.data.rows import BadRow, Repeat
 from cellnet.data.sentences import DataReport, SentenceData, load_sentences, load_texts, split_texts
+from cellnet.data.variants import make_variants
 
 __all__ = [
     "BadRow",
@@ -15,5 +16,6 @@ __all__ = [
     "load_pairs",
     "load_sentences",
     "load_texts",
+    "make_variants",
     "split_texts",
 ]

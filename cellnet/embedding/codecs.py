@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cellnet.embedding.transformer import EmbeddingTransformer
-from cellnet.layers import MultiLayerPerceptron, ZeroLinear
+from cellnet.layers import FeatureLinear, MultiLayerPerceptron, ZeroLinear
 from cellnet.settings import EmbeddingSettings
 
 _TOKEN_WIDTH = 32
@@ -16,13 +16,15 @@ _HEADS = 4
 
 
 class AutoencoderTransformer(EmbeddingTransformer):
-    """One hidden layer in each direction."""
+    """One hidden layer in each direction; the one on the way back starts by reading channel 0 alone."""
 
     def __init__(self, settings: EmbeddingSettings, surface_size: int, state_size: int) -> None:
         super().__init__(settings, surface_size, state_size)
         width, code, hidden = settings.teacher_width, surface_size**2, settings.hidden_size
-        self.encoder = MultiLayerPerceptron(width, hidden, code, ZeroLinear)
-        self.decoder = MultiLayerPerceptron(code * state_size, hidden, width, ZeroLinear)
+        self.encoder = nn.Sequential(FeatureLinear(width, hidden), nn.SiLU(), ZeroLinear(hidden, code))
+        self.decoder = nn.Sequential(
+            FeatureLinear(code * state_size, hidden, every=state_size), nn.SiLU(), ZeroLinear(hidden, width)
+        )
 
     def encode_nonlinear(self, centered: Tensor) -> Tensor:
         code: Tensor = self.encoder(centered)

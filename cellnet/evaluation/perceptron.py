@@ -15,10 +15,9 @@ from cellnet.embedding import PCA, AutoencoderTransformer, fit_pca
 from cellnet.errors import DataError, TrainingError
 from cellnet.layers import initialize, seeded
 from cellnet.losses import LossInput, make_losses
-from cellnet.measures import Embeddings
 from cellnet.model import CellNet, StudentOutput
 from cellnet.settings import Settings
-from cellnet.training.data import BatchOrder
+from cellnet.training.data import Batches, TrainingData
 from cellnet.training.engine import make_optimizer, set_rates
 from cellnet.training.schedule import learning_rate, linear_path_share
 
@@ -88,7 +87,7 @@ def parameter_count(model: nn.Module) -> int:
 
 def train_perceptron(
     student: CellNet,
-    embeddings: Embeddings,
+    data: TrainingData,
     *,
     steps: int,
     device: torch.device,
@@ -103,7 +102,7 @@ def train_perceptron(
 
     Args:
         student: gives settings and number of parameters; it is not changed.
-        embeddings: the student's training embeddings, (n, D).
+        data: what the student was trained on.
         steps: optimizer steps.
         device: where the work runs.
         pca: of the training embeddings, if it is there already.
@@ -117,18 +116,20 @@ def train_perceptron(
     training = student.settings.training.model_copy(update={"max_steps": schedule_steps or steps})
     settings = student.settings
     mlp = Perceptron.like(student)
-    mlp.start_from(fit_pca(embeddings) if pca is None else pca)
+    mlp.start_from(fit_pca(data.train) if pca is None else pca)
     mlp.to(device).train()
     optimizer = make_optimizer(mlp, settings, device)
     losses = make_losses(settings.loss)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    order = BatchOrder(len(embeddings), training.batch_size, settings.init.seed)
+    batches = Batches(data, settings)
+    staged = np.empty(batches.shape, dtype=np.float32)
     mixed = training.precision == "bfloat16"
     nothing = torch.zeros(0, dtype=torch.int64, device=device)
     for step in range(steps):
         optimizer.zero_grad()
         for _ in range(training.accumulation_steps):
-            batch = torch.from_numpy(np.array(embeddings[order.next()])).to(device)
+            batches.fill(staged)
+            batch = torch.from_numpy(staged).to(device, copy=True)
             with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
                 output = mlp(batch)
             seen = LossInput(batch, output, nothing, settings.lattice.dimensions)

@@ -58,14 +58,15 @@ class EmergenceLoss:
 class LatticeDynamicsLoss:
     """sum_t w_t r_t^2 with r_t = rms(s_t+1 - s_t) / rms(s_t): change first, settle later.
 
-    The weights rise linearly, w_t = 2 (t + 1) / (T (T + 1)), and sum to 1. Mean over the batch.
+    The weights rise linearly, w_t = 2 (t + 1) / (T (T + 1)), and sum to 1. Mean over the batch; 0 without
+    steps.
     """
 
     def __call__(self, batch: LossInput) -> Float[Tensor, ""]:
         squared = batch.output.lattice.relative_change.square().mean(dim=1)
         steps = len(squared)
         weights = torch.arange(1, steps + 1, device=squared.device, dtype=squared.dtype)
-        return (weights * squared).sum() * 2.0 / (steps * (steps + 1))
+        return (weights * squared).sum() * 2.0 / max(1, steps * (steps + 1))
 
 
 class SpatialConsistencyLoss:

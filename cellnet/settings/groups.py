@@ -369,6 +369,23 @@ class TrainingSettings(SettingsGroup):
         label="Precision",
         help="bfloat16 is mixed precision and needs a CUDA device.",
     )
+    codec_steps: int = setting(
+        0,
+        label="Codec steps",
+        help="Steps at the start in which the cube rests and the codec learns alone, which is quick; the "
+        "learning rate then takes its course anew. For codecs that are not linear.",
+        unit="steps",
+        ge=0,
+        le=10**8,
+    )
+    interpolation: float = setting(
+        0.0,
+        label="Interpolation",
+        help="Share of each batch whose embeddings are moved toward another's, up to half of the way: more "
+        "places for the student to learn from than there are sentences.",
+        ge=0.0,
+        le=1.0,
+    )
     fit_readout_every: int = setting(
         0,
         label="Fit readout every",
@@ -527,6 +544,14 @@ class DataSettings(SettingsGroup):
     )
     limit: int = setting(
         0, label="Limit", help="Use at most this many sentences; 0 uses all.", unit="sentences", ge=0
+    )
+    variants: int = setting(
+        0,
+        label="Variants",
+        help="Texts made of each training sentence by cutting it and joining it with others, which the "
+        "teacher embeds too and the student is trained on. They cost the teacher's time once.",
+        ge=0,
+        le=100,
     )
     cache_dir: str = setting(
         "",

@@ -47,6 +47,35 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "lattice": {"dimensions": (37, 37, 37)},
         "training": {"batch_size": 8},
     },
+    # Many sentences and a GPU: a wide codec that learns alone first, on variants of the sentences and on
+    # places between them, without which it would learn its sentences by heart; then the cube.
+    "corpus": {
+        "lattice": _BALANCED_RATIOS | {"adaptive_radius_ratio": 0.28},
+        "model": {"state_size": 16},
+        "embedding": {
+            "teacher": "minilm",
+            "teacher_width": 384,
+            "normalize": True,
+            "type": "autoencoder",
+            "hidden_size": 4096,
+            "extraction_strategy": "volume_projection",
+        },
+        "local": {"hidden_size": 32},
+        "functional": {"hidden_size": 32, "integration_steps": 1},
+        "distant": {"hidden_size": 32, "integration_steps": 1},
+        "init": {"gain": 0.5},
+        "data": {"variants": 4},
+        "training": {
+            "batch_size": 512,
+            "weight_decay": 0.1,
+            "interpolation": 0.5,
+            "warmup_steps": 200,
+            "codec_steps": 20_000,
+            "max_steps": 24_000,
+            "validate_every": 500,
+            "checkpoint_every": 4000,
+        },
+    },
 }
 
 PRESET_NAMES: tuple[str, ...] = tuple(_PRESETS)

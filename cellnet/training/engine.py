@@ -103,6 +103,7 @@ class StepEngine:
         self.losses = make_losses(settings.loss)
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self.weights = torch.zeros(len(LOSS_NAMES), device=device)
+        self.lattice_steps: int | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
         self._static_batch = torch.empty(0)
         self._static_values = torch.empty(0)
@@ -116,11 +117,18 @@ class StepEngine:
         """Capture anew at the next step; needed after anything but a value in a tensor changed."""
         self._graph = None
 
+    def let_rest(self, rests: bool) -> None:
+        """Say whether the cube rests: makes no steps at all, rather than those of the settings."""
+        steps = 0 if rests else None
+        if steps != self.lattice_steps:
+            self.lattice_steps = steps
+            self.forget_graph()
+
     def compute(self, batch: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Return the raw losses and their weighted sum for teacher embeddings (B, D)."""
         mixed = self.settings.training.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
-            output = self.model(batch)
+            output = self.model(batch, steps=self.lattice_steps)
         dimensions = self.settings.lattice.dimensions
         seen = LossInput(batch, output, self.model.interior, dimensions)
         raw = {name: loss(seen) for name, loss in self.losses.items()}

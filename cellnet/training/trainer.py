@@ -31,7 +31,7 @@ from cellnet.memory import MemoryPoolManager
 from cellnet.model import CellNet
 from cellnet.settings import Settings, differences, with_changes
 from cellnet.training.control import Call, Changes, Command, ControlQueue
-from cellnet.training.data import BatchOrder, TrainingData
+from cellnet.training.data import Batches, TrainingData
 from cellnet.training.engine import StepEngine, make_optimizer
 from cellnet.training.events import (
     ChangeEvent,
@@ -102,7 +102,7 @@ class EmbeddingTrainer:
         )
         self.engine = StepEngine(self.model, self.optimizer, settings, self.device, self.monitor)
         self.engine.weights.copy_(torch.tensor([*loss_weights(settings.loss).values()]))
-        self.order = BatchOrder(len(data.train), settings.training.batch_size, settings.init.seed)
+        self.batches = Batches(data, settings)
         self.pool = MemoryPoolManager(settings.memory, pinned=self.device.type == "cuda")
         self.control = ControlQueue(settings)
         self._progress = _Progress()
@@ -243,6 +243,7 @@ class EmbeddingTrainer:
         self.model.train()
         training = self.settings.training
         rate = learning_rate(self._progress.step, training)
+        self._let_cube_rest_if_due()
         with self.monitor.stage("data"):
             batches = [self._next_batch() for _ in range(training.accumulation_steps)]
         result = self.engine.step(batches, rate, linear_path_share(self._progress.step, training))
@@ -272,6 +273,9 @@ class EmbeddingTrainer:
         self._tell(event)
         return event
 
+    def _let_cube_rest_if_due(self) -> None:
+        self.engine.let_rest(self._progress.step < self.settings.training.codec_steps)
+
     def _fit_readout_if_due(self) -> None:
         """Solve the readout for the cube as it stands, obeying orders on the way."""
         every = self.settings.training.fit_readout_every
@@ -294,9 +298,8 @@ class EmbeddingTrainer:
         return True
 
     def _next_batch(self) -> Tensor:
-        rows = self.order.next()
-        with self.pool.buffer((len(rows), self.data.train.shape[1])) as staged:
-            np.take(self.data.train, rows, axis=0, out=staged.numpy())
+        with self.pool.buffer(self.batches.shape) as staged:
+            self.batches.fill(staged.numpy())
             return staged.to(self.device, copy=True)
 
     def _change(self, values: Mapping[str, Any]) -> None:
@@ -340,6 +343,7 @@ class EmbeddingTrainer:
     def validate(self) -> ValidationEvent:
         """Measure all losses and the reconstruction on the held-out data, and tell the listeners."""
         self.model.eval()
+        self._let_cube_rest_if_due()
         embeddings = self.data.validation
         size = self.settings.training.batch_size
         sums, count = dict.fromkeys(LOSS_NAMES, 0.0), 0
@@ -369,8 +373,9 @@ class EmbeddingTrainer:
     def measure(self, embeddings: Embeddings) -> ReconstructionMeasures:
         """Measure the student's reconstruction of embeddings (n, D)."""
         self.model.eval()
+        steps = self.engine.lattice_steps
         return measure_reconstruction(
-            lambda batch: self.model(batch).embeddings, embeddings, device=self.device
+            lambda batch: self.model(batch, steps=steps).embeddings, embeddings, device=self.device
         )
 
     def measure_pca(self, embeddings: Embeddings) -> ReconstructionMeasures:
@@ -410,7 +415,7 @@ class EmbeddingTrainer:
             "best_step": progress.best_step,
             "validations_without_improvement": progress.validations_without_improvement,
             "changes": progress.changes,
-            "order": self.order.state(),
+            "order": self.batches.state(),
             "optimizer": optimizer_description,
             "block_cells": self.model.lattice.chunker.block_cells,
         }
@@ -456,7 +461,7 @@ class EmbeddingTrainer:
             description = unflatten_optimizer(tensors["optimizer"], state["optimizer"])
             _place_rates(description, self.device)
             self.optimizer.load_state_dict(description)
-            self.order.restore(state["order"])
+            self.batches.restore(state["order"])
             best = state["best_validation"]
             self._progress = _Progress(
                 step=state["step"],
@@ -510,7 +515,10 @@ def _place_rates(optimizer_state: dict[str, Any], device: torch.device) -> None:
 
 def _check_data(data: TrainingData, settings: Settings) -> None:
     width = settings.embedding.teacher_width
-    for name, embeddings in (("training", data.train), ("validation", data.validation)):
+    given = {"training": data.train, "validation": data.validation, "variant": data.variants}
+    for name, embeddings in given.items():
+        if embeddings is None:
+            continue
         if embeddings.ndim != 2 or embeddings.shape[1] != width:
             raise DataError(
                 f"the {name} embeddings have shape {embeddings.shape}, but embedding.teacher_width is "

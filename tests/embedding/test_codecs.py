@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cellnet.embedding import EmbeddingTransformer, fit_pca, make_codec
+from cellnet.embedding import AutoencoderTransformer, EmbeddingTransformer, fit_pca, make_codec
 from cellnet.layers import initialize
 from cellnet.settings import EmbeddingSettings, InitSettings
 
@@ -142,3 +142,19 @@ def test_without_pca_the_scaling_still_comes_from_the_data() -> None:
     np.testing.assert_allclose(
         float(codec.scale), np.sqrt(y.astype(np.float64).var(axis=0).mean()), rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("gain", [0.1, 3.0])
+def test_the_hidden_layers_of_an_autoencoder_start_at_the_size_of_their_inputs(gain: float) -> None:
+    codec = make_codec(
+        EmbeddingSettings(teacher_width=300, type="autoencoder", hidden_size=2000), 16, STATE
+    )
+    initialize(codec, InitSettings(gain=gain))
+    assert isinstance(codec, AutoencoderTransformer)
+    before = codec.encoder[0](torch.randn(50, 300))
+    assert float(before.detach().std()) == pytest.approx(1.0, abs=0.05)
+    surface = torch.randn(50, 16, 16, STATE)
+    hidden = codec.decoder[0](surface.flatten(1))
+    assert float(hidden.detach().std()) == pytest.approx(1.0, abs=0.05)
+    surface[..., 1:] = 9.0
+    assert torch.equal(codec.decoder[0](surface.flatten(1)), hidden)

@@ -12,6 +12,7 @@ from cellnet.losses import LossInput, make_losses
 from cellnet.measures import measure_reconstruction
 from cellnet.model import CellNet
 from cellnet.settings import Settings, preset, with_changes
+from cellnet.training.data import TrainingData
 
 CPU = torch.device("cpu")
 
@@ -47,12 +48,11 @@ def test_it_learns_with_the_losses_and_batches_of_the_student(settings: Settings
     )
     data = random_data(settings, 300)
     nonlinear = np.tanh(2.0 * data.train) + data.train**2 / 4
+    data = TrainingData(nonlinear, data.validation)
     student = CellNet(settings)
     before = [parameter.clone() for parameter in student.parameters()]
     told = []
-    mlp = train_perceptron(
-        student, nonlinear, steps=40, device=CPU, progress=lambda *done: told.append(done)
-    )
+    mlp = train_perceptron(student, data, steps=40, device=CPU, progress=lambda *done: told.append(done))
     assert told[-1] == (40, 40)
     assert not mlp.training
     assert all(torch.equal(a, b) for a, b in zip(before, student.parameters(), strict=True))
@@ -63,7 +63,7 @@ def test_it_learns_with_the_losses_and_batches_of_the_student(settings: Settings
             for answer in (lambda x: mlp(x).embeddings, lambda x: pca.reconstruct(x, 25))
         )
     assert learned > started + 0.0005
-    again = train_perceptron(student, nonlinear, steps=40, device=CPU)
+    again = train_perceptron(student, data, steps=40, device=CPU)
     assert all(torch.equal(a, b) for a, b in zip(mlp.parameters(), again.parameters(), strict=True))
 
 
@@ -78,7 +78,7 @@ def test_its_first_step_is_that_of_adam_on_the_weighted_losses(settings: Setting
     losses = make_losses(settings.loss)
     total = losses["reconstruction"](seen) + 0.5 * losses["similarity"](seen)
     (total + settings.loss.diversity * losses["diversity"](seen)).backward()
-    trained = train_perceptron(student, data.train, steps=1, schedule_steps=4000, device=CPU)
+    trained = train_perceptron(student, data, steps=1, schedule_steps=4000, device=CPU)
     rate = settings.training.learning_rate / settings.training.warmup_steps
     gradient = start.codec.decoder[2].bias.grad
     assert gradient is not None

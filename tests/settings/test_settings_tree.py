@@ -26,11 +26,14 @@ def test_presets_are_valid(name: str) -> None:
 
 
 def test_presets_hold_what_they_promise() -> None:
-    assert PRESET_NAMES == ("quickstart", "seed", "balanced", "large")
+    assert PRESET_NAMES == ("quickstart", "seed", "balanced", "large", "corpus")
     assert preset("seed").lattice.dimensions == (8, 8, 8)
     assert preset("large").lattice.dimensions == (37, 37, 37)
     assert preset("quickstart").embedding.teacher == "minilm"
     assert preset("quickstart").embedding.teacher_width == 384
+    corpus = preset("corpus")
+    assert corpus.embedding.type == "autoencoder"
+    assert 0 < corpus.training.codec_steps < corpus.training.max_steps
     balanced = preset("balanced").lattice
     assert balanced.replace(adaptive_radius_ratio=0.28) == preset("quickstart").lattice
     assert (balanced.adaptive_radius_ratio, balanced.local_distance_ratio) == (0.22, 0.6)
@@ -38,7 +41,7 @@ def test_presets_hold_what_they_promise() -> None:
 
 
 def test_unknown_preset_names_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match="'huge'; known: quickstart, seed, balanced, large"):
+    with pytest.raises(SettingsError, match="'huge'; known: quickstart, seed, balanced, large, corpus"):
         preset("huge")
 
 

@@ -30,6 +30,23 @@ def test_warm_up_takes_at_most_half_of_a_short_training() -> None:
     assert [learning_rate(step, settings) for step in range(5)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
 
 
+def test_the_rate_takes_its_course_twice_when_the_codec_learns_alone_first() -> None:
+    both = TrainingSettings(max_steps=130, codec_steps=100, warmup_steps=10)
+    first, second = (TrainingSettings(max_steps=steps, warmup_steps=10) for steps in (100, 30))
+    expected = [learning_rate(step, first) for step in range(100)]
+    expected += [learning_rate(step, second) for step in range(30)]
+    assert [learning_rate(step, both) for step in range(130)] == expected
+    shares = [linear_path_share(step, both) for step in range(130)]
+    assert shares == [linear_path_share(step, first) for step in range(130)]
+    assert shares[100:] == [1.0] * 30
+
+
+def test_a_training_may_end_while_the_codec_learns() -> None:
+    short, whole = (TrainingSettings(max_steps=80, codec_steps=steps) for steps in (100, 80))
+    for step in range(80):
+        assert learning_rate(step, short) == learning_rate(step, whole)
+
+
 @given(
     max_steps=st.integers(1, 500),
     warmup=st.integers(0, 300),
