@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,6 +16,7 @@ from cellnet.errors import CheckpointError
 from cellnet.model import MODEL_FILE, CellNet
 from cellnet.runs import choose_checkpoint, open_runs
 from cellnet.settings import Settings
+from cellnet.training.events import ChangeEvent
 
 DECODER_FOLDER = "decoder"
 
@@ -29,6 +32,7 @@ class LoadedModel:
         run: id of the run, if it was named by its run.
         step: step of the checkpoint, if known.
         exported: the folder of `save_pretrained`, if it is one.
+        changes: what was changed while it trained up to this step, in that order, if it is a checkpoint.
     """
 
     model: CellNet
@@ -37,6 +41,7 @@ class LoadedModel:
     run: str | None = None
     step: int | None = None
     exported: Path | None = None
+    changes: tuple[ChangeEvent, ...] = ()
 
     @property
     def settings(self) -> Settings:
@@ -153,7 +158,7 @@ def _load_run(run_id: str, runs: Path, step: int | None) -> LoadedModel:
         checkpoint = choose_checkpoint(store, run, step)
     loaded = _load_folder(checkpoint.path)
     name = f"run {run.id}, step {checkpoint.step}{' (best)' if checkpoint.best else ''}"
-    return LoadedModel(loaded.model, name, checkpoint.path, run.id, checkpoint.step)
+    return replace(loaded, name=name, run=run.id, step=checkpoint.step)
 
 
 def _load_folder(folder: Path) -> LoadedModel:
@@ -165,4 +170,20 @@ def _load_folder(folder: Path) -> LoadedModel:
         model.load_state_dict(saved.tensors["model"])
     except RuntimeError as error:
         raise CheckpointError(f"the weights in {folder} do not fit its settings: {error}") from None
-    return LoadedModel(model.eval(), str(folder), folder, step=saved.state.get("step"))
+    return LoadedModel(
+        model.eval(),
+        str(folder),
+        folder,
+        step=saved.state.get("step"),
+        changes=_changes(saved.state, folder),
+    )
+
+
+def _changes(state: Mapping[str, Any], folder: Path) -> tuple[ChangeEvent, ...]:
+    try:
+        changes = tuple(ChangeEvent(**change) for change in state.get("changes", []))
+    except TypeError as error:
+        raise CheckpointError(f"the live changes in {folder} cannot be read: {error}") from None
+    if not all(isinstance(change.step, int) and isinstance(change.key, str) for change in changes):
+        raise CheckpointError(f"the live changes in {folder} name no steps and settings")
+    return changes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,14 @@ import torch
 
 from cellnet.embedding import fit_pca
 from cellnet.errors import CellnetError
-from cellnet.evaluation import Evaluation, evaluate, parameter_count, train_perceptron
+from cellnet.evaluation import (
+    Evaluation,
+    SentenceReader,
+    evaluate,
+    parameter_count,
+    train_perceptron,
+)
+from cellnet.training.events import ChangeEvent
 from lab.jobs import Answer, Jobs
 from lab.students import Student
 from lab.training import TrainingService
@@ -59,16 +67,42 @@ class Evaluated:
         parameters: of the student, and of the MLP student if there is one.
         mlp_steps: that the MLP student was trained for, if there is one.
         held_out: how many sentences the run holds out.
+        read: what was read of the files, and what was left out of them.
     """
 
     evaluation: Evaluation
     parameters: dict[str, int]
     mlp_steps: int | None
     held_out: int
+    read: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a student is measured with, beside the sentences of its run.
+
+    Attributes:
+        pairs: a .csv file of pairs with human scores.
+        bank: more sentences among which recall is measured.
+        column: of the bank, if it has columns.
+    """
+
+    pairs: Path | None = None
+    bank: Path | None = None
+    column: str = ""
+
+
+NO_FILES: Final = Files()
 
 
 def evaluate_student(
-    service: TrainingService, student: Student, *, sentences: int, with_mlp: bool, stage: Stage
+    service: TrainingService,
+    student: Student,
+    *,
+    sentences: int,
+    with_mlp: bool,
+    files: Files = NO_FILES,
+    stage: Stage,
 ) -> Evaluated:
     """Evaluate a student on held-out sentences of its run, on the CPU.
 
@@ -77,20 +111,28 @@ def evaluate_student(
         student: whom.
         sentences: at most so many, drawn with seed 0; 0 for all.
         with_mlp: whether to train an MLP student for as many steps, and compare with it.
+        files: pairs and a bank.
         stage: told what is being done.
 
     Raises:
-        DataError, TeacherError: if the data of the run are not there or too few.
+        DataError, TeacherError: if the data of the run, or of a file, are not there or too few.
         EvaluationStopped: if it was stopped.
     """
     settings = student.model.settings
     stage("reading the sentences", 0, 0)
     data = service.data_of(settings) or service.read_data(settings, progress=stage)
     pca = fit_pca(data.train)
-    held_out = data.validation
+    held_out, texts = data.validation, data.validation_texts
     if 0 < sentences < len(held_out):
-        rows = np.random.default_rng(0).choice(len(held_out), sentences, replace=False)
-        held_out = held_out[np.sort(rows)]
+        rows = np.sort(np.random.default_rng(0).choice(len(held_out), sentences, replace=False))
+        held_out, texts = held_out[rows], tuple(texts[row] for row in rows)
+    read: list[str] = []
+    pairs = bank = None
+    if files != NO_FILES:
+        stage("loading the teacher", 0, 0)
+        reader = SentenceReader(settings, _CPU, column=files.column, progress=stage, say=read.append)
+        pairs = None if files.pairs is None else reader.pairs(files.pairs)[0]
+        bank = None if files.bank is None else reader.bank(str(files.bank), texts).embeddings
     mlp = None
     if with_mlp:
         mlp = train_perceptron(
@@ -100,6 +142,11 @@ def evaluate_student(
             schedule_steps=settings.training.max_steps,
             device=_CPU,
             pca=pca,
+            changes=[
+                ChangeEvent(change.step, change.key, change.old, change.new)
+                for change in service.store.changes(student.run)
+                if change.step <= student.step
+            ],
             progress=lambda done, total: stage("training the MLP student", done, total),
         )
     evaluation = evaluate(
@@ -109,13 +156,16 @@ def evaluate_student(
         device=_CPU,
         perceptron=mlp,
         training=data.train,
+        bank=bank,
+        pairs=pairs,
         lattice_sentences=LATTICE_SENTENCES,
         progress=stage,
     )
     parameters = {"student": parameter_count(student.model)}
     if mlp is not None:
         parameters["mlp"] = parameter_count(mlp)
-    return Evaluated(evaluation, parameters, student.step if with_mlp else None, len(data.validation))
+    steps = student.step if with_mlp else None
+    return Evaluated(evaluation, parameters, steps, len(data.validation), tuple(read))
 
 
 @dataclass(frozen=True)
@@ -125,11 +175,12 @@ class Wish:
     student: Student
     sentences: int
     with_mlp: bool
+    files: Files = NO_FILES
 
     @property
-    def key(self) -> tuple[str, int, int, bool]:
+    def key(self) -> tuple[str, int, int, bool, Files]:
         """What is the same for equal evaluations."""
-        return self.student.run, self.student.step, self.sentences, self.with_mlp
+        return self.student.run, self.student.step, self.sentences, self.with_mlp, self.files
 
 
 class Evaluations:
@@ -141,7 +192,7 @@ class Evaluations:
     def __init__(self) -> None:
         self._jobs = Jobs()
         self._lock = threading.Lock()
-        self._stages: dict[tuple[str, int, int, bool], Stage] = {}
+        self._stages: dict[tuple[str, int, int, bool, Files], Stage] = {}
 
     def begin(self, wish: Wish) -> None:
         """See to it that an evaluation is made, anew if the last attempt failed."""
@@ -160,6 +211,7 @@ class Evaluations:
             wish.student,
             sentences=wish.sentences,
             with_mlp=wish.with_mlp,
+            files=wish.files,
             stage=stage,
         )
         answer = self._jobs.newest(wish.key, stage, work)

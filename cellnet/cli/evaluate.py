@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from cellnet.cli.evaluation_text import evaluation_text
 from cellnet.cli.options import add_model_source, add_setting_flags, changes_from
 from cellnet.cli.output import Result
 from cellnet.cli.progress import EmbeddingProgress, StageProgress, say
-from cellnet.data import load_pairs, load_texts
 from cellnet.device import describe_device, open_device
 from cellnet.embedding import PCA, fit_pca
 from cellnet.errors import DataError
-from cellnet.evaluation import Pairs, Perceptron, as_dict, evaluate, parameter_count, train_perceptron
+from cellnet.evaluation import (
+    Perceptron,
+    SentenceReader,
+    as_dict,
+    evaluate,
+    parameter_count,
+    train_perceptron,
+)
 from cellnet.loading import LoadedModel, load_model
 from cellnet.measures import Embeddings
-from cellnet.settings import DataSettings, Settings, with_changes
-from cellnet.teacher import Teacher, default_cache_dir, embed
+from cellnet.settings import Settings, with_changes
 from cellnet.training import TrainingData, prepare_data
 
 
@@ -82,20 +87,13 @@ def run(arguments: argparse.Namespace) -> Result:
         changes["data.source"] = arguments.training_data
     settings = with_changes(loaded.settings, changes)
     device = open_device(settings)
-    pair_texts = None if arguments.pairs is None else load_pairs(arguments.pairs)
-    if pair_texts is not None:
-        say(f"{arguments.pairs}: {pair_texts.summary}")
+    reader = SentenceReader(
+        settings, device, column=arguments.column, progress=EmbeddingProgress(), say=say
+    )
+    pairs, pair_texts = (None, None) if arguments.pairs is None else reader.pairs(arguments.pairs)
     training = _training_data(settings, loaded)
-    reader = _Reader(settings, device, arguments.column)
     texts, embeddings, facts = _sentences(arguments, settings, training, reader)
-    bank, bank_facts = _bank(arguments, texts, reader)
-    pairs = None
-    if pair_texts is not None:
-        pairs = Pairs(
-            reader.embed(pair_texts.first, "embedding pairs, first sentences"),
-            reader.embed(pair_texts.second, "embedding pairs, second sentences"),
-            np.array(pair_texts.scores),
-        )
+    bank = None if arguments.bank is None else reader.bank(arguments.bank, texts)
     model = loaded.model.to(device)
     pca = fit_pca(training.train)
     perceptron, mlp_facts = _perceptron(arguments, loaded, training, pca, device)
@@ -107,7 +105,7 @@ def run(arguments: argparse.Namespace) -> Result:
         device=device,
         perceptron=perceptron,
         training=training.train,
-        bank=bank,
+        bank=None if bank is None else bank.embeddings,
         pairs=pairs,
         lattice_sentences=arguments.lattice_sentences,
         resamples=arguments.resamples,
@@ -120,7 +118,13 @@ def run(arguments: argparse.Namespace) -> Result:
         "step": loaded.step,
         **facts,
         **as_dict(result),
-        "bank": bank_facts,
+        "bank": None
+        if bank is None
+        else {
+            "file": arguments.bank,
+            "added": len(bank.embeddings),
+            "evaluated_too": bank.evaluated_too,
+        },
         "pairs_file": None if arguments.pairs is None else str(arguments.pairs),
         "bad_pairs": None
         if pair_texts is None
@@ -136,33 +140,6 @@ def run(arguments: argparse.Namespace) -> Result:
     return Result(values, evaluation_text(values))
 
 
-class _Reader:
-    """Reads and embeds sentences with the student's teacher."""
-
-    def __init__(self, settings: Settings, device: torch.device, column: str) -> None:
-        self._settings = settings
-        self._column = column
-        self._teacher = Teacher.load(settings.embedding, device)
-        self._cache = default_cache_dir(settings.data)
-        self._progress = EmbeddingProgress()
-
-    def texts(self, source: str, limit: int = 0) -> list[str]:
-        """Return the sentences of a file; what is left out is told."""
-        with_changes(self._settings, {"data.source": source})  # refuses what cannot be read
-        texts, report = load_texts(DataSettings(source=source, column=self._column, limit=limit))
-        say(report.summary)
-        return texts
-
-    def embed(self, texts: list[str] | tuple[str, ...], label: str) -> Embeddings:
-        """Return the embeddings of sentences, in their order."""
-        return embed(
-            texts,
-            self._teacher,
-            self._cache,
-            progress=lambda done, total: self._progress(label, done, total),
-        )
-
-
 def _training_data(settings: Settings, loaded: LoadedModel) -> TrainingData:
     try:
         return prepare_data(settings, progress=EmbeddingProgress())
@@ -174,31 +151,16 @@ def _training_data(settings: Settings, loaded: LoadedModel) -> TrainingData:
 
 
 def _sentences(
-    arguments: argparse.Namespace, settings: Settings, training: TrainingData, reader: _Reader
-) -> tuple[list[str] | tuple[str, ...], Embeddings, dict[str, Any]]:
+    arguments: argparse.Namespace, settings: Settings, training: TrainingData, reader: SentenceReader
+) -> tuple[Sequence[str], Embeddings, dict[str, Any]]:
     """Return the sentences to evaluate on, their embeddings, and where they come from."""
     if arguments.data is None:
         facts = {"data": f"validation part of {settings.data.source}", "in_training": 0}
         return training.validation_texts, training.validation, facts
     texts = reader.texts(arguments.data, arguments.limit)
     seen = set(training.train_texts)
-    embeddings = reader.embed(texts, f"embedding {Path(arguments.data).name}")
+    embeddings = reader.embed(texts, Path(arguments.data).name)
     return texts, embeddings, {"data": arguments.data, "in_training": sum(text in seen for text in texts)}
-
-
-def _bank(
-    arguments: argparse.Namespace, texts: list[str] | tuple[str, ...], reader: _Reader
-) -> tuple[Embeddings | None, dict[str, Any] | None]:
-    """Return the embeddings of the bank's other sentences, and what is in the bank."""
-    if arguments.bank is None:
-        return None, None
-    evaluated = set(texts)
-    given = reader.texts(arguments.bank)
-    others = [text for text in given if text not in evaluated]
-    facts = {"file": arguments.bank, "added": len(others), "evaluated_too": len(given) - len(others)}
-    if not others:
-        raise DataError(f"{arguments.bank} holds no sentence that is not evaluated; give another bank")
-    return reader.embed(others, f"embedding {Path(arguments.bank).name}"), facts
 
 
 def _perceptron(
@@ -224,6 +186,7 @@ def _perceptron(
         training,
         steps=steps,
         schedule_steps=schedule,
+        changes=loaded.changes,
         pca=pca,
         device=device,
         progress=lambda done, total: bar("training the MLP student", done, total),

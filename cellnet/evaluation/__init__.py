@@ -1,6 +1,7 @@
 """How good a student is: next to its teacher, PCA and an MLP of equal size, with confidence intervals."""
 
 from cellnet.evaluation.evaluate import Band, Evaluation, StepGains, evaluate
+from cellnet.evaluation.files import Bank, SentenceReader
 from cellnet.evaluation.intervals import LEVEL, Estimate
 from cellnet.evaluation.lattice import InteriorMeasures, LatticeMeasures, measure_lattice
 from cellnet.evaluation.perceptron import Perceptron, parameter_count, train_perceptron
@@ -15,12 +16,14 @@ __all__ = [
     "SCORES",
     "WHO",
     "Band",
+    "Bank",
     "Estimate",
     "Evaluation",
     "InteriorMeasures",
     "LatticeMeasures",
     "Pairs",
     "Perceptron",
+    "SentenceReader",
     "StepGains",
     "as_dict",
     "evaluate",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -16,9 +17,10 @@ from cellnet.errors import DataError, TrainingError
 from cellnet.layers import initialize, seeded
 from cellnet.losses import LossInput, make_losses
 from cellnet.model import CellNet, StudentOutput
-from cellnet.settings import Settings
+from cellnet.settings import Settings, with_changes
 from cellnet.training.data import Batches, TrainingData
 from cellnet.training.engine import make_optimizer, set_rates
+from cellnet.training.events import ChangeEvent
 from cellnet.training.schedule import learning_rate, linear_path_share
 
 LOSSES = ("reconstruction", "similarity", "diversity")
@@ -93,12 +95,14 @@ def train_perceptron(
     device: torch.device,
     pca: PCA | None = None,
     schedule_steps: int | None = None,
+    changes: Sequence[ChangeEvent] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Perceptron:
     """Train an MLP student with the settings that a student was trained with.
 
     Batches, optimizer, rates, clipping and precision are the student's; of the losses those that need no
-    cube have the same weights, and the others fall away.
+    cube have the same weights, and the others fall away. What was changed while the student trained is
+    changed at the same steps.
 
     Args:
         student: gives settings and number of parameters; it is not changed.
@@ -107,25 +111,31 @@ def train_perceptron(
         device: where the work runs.
         pca: of the training embeddings, if it is there already.
         schedule_steps: steps over which the learning rate runs its course, ``steps`` unless given.
+        changes: live changes of the student's training, in the order in which they took effect.
         progress: told how many steps are done.
 
     Raises:
         DataError: if there are too few parameters or sentences.
         TrainingError: if a loss is not finite.
     """
-    training = student.settings.training.model_copy(update={"max_steps": schedule_steps or steps})
-    settings = student.settings
+    due = deque(change for change in changes if _concerns_an_mlp(change.key))
+    settings = with_changes(student.settings, {change.key: change.old for change in reversed(due)})
     mlp = Perceptron.like(student)
     mlp.start_from(fit_pca(data.train) if pca is None else pca)
     mlp.to(device).train()
     optimizer = make_optimizer(mlp, settings, device)
     losses = make_losses(settings.loss)
+    training = settings.training
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     batches = Batches(data, settings)
     staged = np.empty(batches.shape, dtype=np.float32)
     mixed = training.precision == "bfloat16"
     nothing = torch.zeros(0, dtype=torch.int64, device=device)
     for step in range(steps):
+        while due and due[0].step <= step:
+            change = due.popleft()
+            settings = with_changes(settings, {change.key: change.new})
+        schedule = settings.training.model_copy(update={"max_steps": schedule_steps or steps})
         optimizer.zero_grad()
         for _ in range(training.accumulation_steps):
             batches.fill(staged)
@@ -142,8 +152,13 @@ def train_perceptron(
             raise TrainingError(
                 f"the gradient of step {step + 1} of the MLP student is not finite; leave it out"
             )
-        set_rates(optimizer, learning_rate(step, training), linear_path_share(step, training))
+        set_rates(optimizer, learning_rate(step, schedule), linear_path_share(step, schedule))
         optimizer.step()
         if progress is not None:
             progress(step + 1, steps)
     return mlp.eval()
+
+
+def _concerns_an_mlp(key: str) -> bool:
+    """Whether a live change of this setting matters where there is no cube."""
+    return key == "training.learning_rate" or key.startswith("loss.")

@@ -32,11 +32,12 @@ from lab.figures.words import duration
 from lab.forms import FIELDS, Form, field_help
 from lab.training import Phase, TrainingService
 from lab.training.service import data_key
-from lab.uploads import KINDS, MAX_MEGABYTES, list_uploads, store_upload
+from lab.uploads import list_uploads
 from lab.views.address import arrived, publish
 from lab.views.choice import Choice
 from lab.views.markup import facts_markup
 from lab.views.status import REFUSED
+from lab.views.upload import choose_column, upload
 
 DOCSTRINGS: Final = "docstrings"
 TEACHERS: Final = (MINILM, "distilbert-base-uncased")
@@ -60,7 +61,6 @@ _SOURCE: Final = Choice("data_source")
 _COLUMN: Final = "data_column"
 _TEACHER: Final = "data_teacher"
 _WIDTHS: Final = "data_widths"
-_UPLOAD_SAID: Final = "data_upload_said"
 _USED: Final = "data_used"
 _PERIOD: Final = 0.5
 _HEIGHT: Final = 440
@@ -91,37 +91,9 @@ def choose_source(service: TrainingService) -> dict[str, Any]:
         help=field_help("data.source"),
     )
     publish(_SOURCE.name, name)
-    _upload(root)
+    upload(root, _SOURCE)
     source = known[name]
     return {"data.source": source, "data.column": _choose_column(source, draft)}
-
-
-def _upload(root: Path) -> None:
-    st.file_uploader(
-        f"Upload {', '.join(KINDS)} (at most {MAX_MEGABYTES} MB)",
-        type=[kind.removeprefix(".") for kind in KINDS],
-        max_upload_size=MAX_MEGABYTES,
-        key="data_upload",
-        on_change=_take_upload,
-        args=(root,),
-        help=".txt: one sentence per line. .csv: with a header. .jsonl: one object per line. The file is "
-        "kept in the folder 'uploads' beside the runs and is read as text only.",
-    )
-    if problem := st.session_state.get(_UPLOAD_SAID):
-        st.error(problem)
-
-
-def _take_upload(root: Path) -> None:
-    file = st.session_state["data_upload"]
-    st.session_state[_UPLOAD_SAID] = ""
-    if file is None:
-        return
-    try:
-        stored = store_upload(root, file.name, file.getvalue())
-    except (DataError, OSError) as error:
-        st.session_state[_UPLOAD_SAID] = f"The file was not kept: {error}"
-        return
-    _SOURCE.set(stored.name)
 
 
 def _choose_column(source: str, draft: Settings) -> str:
@@ -133,25 +105,7 @@ def _choose_column(source: str, draft: Settings) -> str:
     except DataError as error:
         st.error(str(error))
         return ""
-    if not columns:
-        return ""
-    begin = columns.index(draft.data.column) if draft.data.column in columns else _likely(columns)
-    column: str = st.selectbox(
-        "Column",
-        columns,
-        index=begin,
-        key=f"{_COLUMN}.{source}",
-        help=field_help("data.column"),
-    )
-    return column
-
-
-def _likely(columns: list[str]) -> int:
-    """The column that is offered first: one whose name says that it holds text."""
-    named = [
-        place for place, name in enumerate(columns) if name.lower() in ("text", "sentence", "sentences")
-    ]
-    return named[0] if named else 0
+    return choose_column(columns, f"{_COLUMN}.{source}", first=draft.data.column)
 
 
 def choose_amount(settings: Settings, values: dict[str, Any]) -> tuple[Settings, bool]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Final
 
 import streamlit as st
 
 from cellnet.cli.output import to_json
+from cellnet.data import list_columns
+from cellnet.errors import DataError
 from cellnet.evaluation import LEVEL, SCORES, Estimate, Evaluation, as_dict
-from lab.evaluations import EVALUATIONS, Evaluated, Wish
+from lab.evaluations import EVALUATIONS, Evaluated, Files, Wish
 from lab.figures.evaluate import (
     NAMES,
     SHARES,
@@ -22,18 +25,24 @@ from lab.figures.inline import part
 from lab.figures.routing import norms_figure, similarity_figure
 from lab.students import Student
 from lab.training import TrainingService
+from lab.uploads import KINDS
+from lab.views.choice import Choice
 from lab.views.markup import table_markup
 from lab.views.student import facts_line
+from lab.views.upload import choose_column, choose_upload
 
 _CHART: Final[dict[str, Any]] = {"displaylogo": False}
 _SIZES: Final = {200: "200", 500: "500", 1000: "1,000", 3000: "3,000", 0: "all"}
 _ASKED: Final = "evaluate_asked"
 _WAITING: Final = "evaluate_waiting"
+_PAIRS: Final = Choice("evaluate_pairs")
+_BANK: Final = Choice("evaluate_bank")
+_PAIR_SCORES: Final = {"spearman": "Spearman", "spearman_code": "Spearman of the codes"}
 
 
 def ask(service: TrainingService, student: Student) -> None:
     """How much to measure, and the button that begins it."""
-    sizes, mlp_place, button = st.columns([4, 3, 2], vertical_alignment="bottom")
+    sizes, mlp_place, more, button = st.columns([4, 3, 2, 2], vertical_alignment="bottom")
     sentences = sizes.segmented_control(
         "Held-out sentences",
         list(_SIZES),
@@ -53,6 +62,8 @@ def ask(service: TrainingService, student: Student) -> None:
         "number of steps. It shows what the cube adds beyond its size.",
         bind="query-params",
     )
+    with more.popover("Pairs and bank", width="stretch"):
+        files = _choose_files(service.store.root)
     if button.button(
         "Evaluate",
         key="evaluate_start",
@@ -61,9 +72,37 @@ def ask(service: TrainingService, student: Student) -> None:
         "at the same time becomes slower.",
         width="stretch",
     ):
-        wish = st.session_state[_ASKED] = Wish(student, sentences, with_mlp)
+        wish = st.session_state[_ASKED] = Wish(student, sentences, with_mlp, files)
         EVALUATIONS.begin(wish)
     results(service, student)
+
+
+def _choose_files(root: Path) -> Files:
+    """Pairs with human scores, and more sentences to be found among."""
+    pairs = choose_upload(
+        root,
+        _PAIRS,
+        "Pairs with human scores",
+        kinds=(".csv",),
+        help="Columns sentence1, sentence2 and score. Measured is how well the cosines of the pairs rank "
+        "them as people did (Spearman's correlation), for the reconstructions and for the codes.",
+    )
+    bank = choose_upload(
+        root,
+        _BANK,
+        "Bank of sentences",
+        kinds=KINDS,
+        help="More sentences among which the reconstruction must find its own: recall is measured among "
+        "these and the evaluated ones.",
+    )
+    if bank is None:
+        return Files(pairs)
+    try:
+        column = choose_column(list_columns(bank), f"evaluate_column.{bank.name}")
+    except DataError as error:
+        st.error(str(error))
+        return Files(pairs)
+    return Files(pairs, bank, column)
 
 
 def results(service: TrainingService, student: Student) -> None:
@@ -106,9 +145,11 @@ def show(found: Evaluated, student: Student) -> None:
     st.html(facts_line(_facts(found, student)))
     st.html(scores_markup(evaluation))
     st.caption(
-        "kNN overlap and recall are among the evaluated sentences. Novelty is the cosine to the nearest "
-        "training sentence. Brackets and bars: bootstrap intervals over sentences."
+        f"kNN overlap is among the evaluated sentences, recall among {evaluation.bank:,}. Novelty is the "
+        "cosine to the nearest training sentence. Brackets and bars: bootstrap intervals over sentences."
     )
+    for line in found.read:
+        st.caption(line)
     differences, gains, novelty = st.columns(3, gap="large")
     level = f"{LEVEL:.0%} intervals, {evaluation.resamples:,} resamples"
     with differences:
@@ -143,14 +184,18 @@ def show(found: Evaluated, student: Student) -> None:
 
 def scores_markup(evaluation: Evaluation) -> str:
     """The scores of each subject, with their intervals, as a table."""
-    labels = {"mse": "MSE"} | SHARES
+    labels = {"mse": "MSE"} | SHARES | _PAIR_SCORES
+    names = [*SCORES, *(_PAIR_SCORES if evaluation.pairs else ())]
     rows = [
-        [NAMES[who], *(_cell(scores[name]) for name in SCORES)] for who, scores in evaluation.scores.items()
+        [NAMES[who], *(_cell(scores.get(name)) for name in names)]
+        for who, scores in evaluation.scores.items()
     ]
-    return table_markup(["", *(labels[name] for name in SCORES)], rows)
+    return table_markup(["", *(labels[name] for name in names)], rows)
 
 
-def _cell(score: Estimate) -> str:
+def _cell(score: Estimate | None) -> str:
+    if score is None:
+        return ""
     if score.low == score.high:
         return f"{score.value:.4g}"
     return f"{score.value:.4g} <small>[{score.low:.4g}, {score.high:.4g}]</small>"

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from cli_runner import Cli
 
 from cellnet.checkpoints import load_checkpoint, unpack
 from cellnet.errors import CheckpointError, RunError
-from cellnet.loading import load_model
+from cellnet.loading import _changes, load_model
 from cellnet.runs import RunStore
 
 
@@ -125,3 +126,17 @@ def test_runs_are_listed_described_deleted_and_restored(cli: Cli) -> None:
     code, _, err = cli("runs", "show", "--runs", cli.runs)
     assert code == 2
     assert "which run" in err
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ([{"step": 3, "key": "training.learning_rate", "old": 1.0}], "cannot be read"),
+        ([{"step": 3, "key": "a", "old": 1, "new": 2, "more": 3}], "cannot be read"),
+        ([7], "cannot be read"),
+        ([{"step": "3", "key": "a", "old": 1, "new": 2}], "name no steps"),
+    ],
+)
+def test_live_changes_of_another_form_are_refused(changes: list[Any], said: str) -> None:
+    with pytest.raises(CheckpointError, match=said):
+        _changes({"changes": changes}, Path("somewhere"))

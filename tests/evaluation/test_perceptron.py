@@ -1,5 +1,7 @@
 """The MLP student: as many parameters, the same start, and trained on the same data."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from cellnet.measures import measure_reconstruction
 from cellnet.model import CellNet
 from cellnet.settings import Settings, preset, with_changes
 from cellnet.training.data import TrainingData
+from cellnet.training.events import ChangeEvent
 
 CPU = torch.device("cpu")
 
@@ -84,6 +87,30 @@ def test_its_first_step_is_that_of_adam_on_the_weighted_losses(settings: Setting
     assert gradient is not None
     moved = trained.codec.decoder[2].bias - start.codec.decoder[2].bias
     assert torch.allclose(moved, -rate * gradient.sign(), rtol=1e-2, atol=1e-9)
+
+
+def test_what_was_changed_while_the_student_trained_is_changed_again(settings: Settings) -> None:
+    data = random_data(settings, 120)
+    rate = settings.training.learning_rate
+    before = CellNet(settings)
+    after = CellNet(with_changes(settings, {"training.learning_rate": rate / 7, "loss.similarity": 0.0}))
+    changes = [
+        ChangeEvent(3, "training.learning_rate", rate, rate / 7),
+        ChangeEvent(3, "loss.similarity", settings.loss.similarity, 0.0),
+        ChangeEvent(4, "gate.temperature", 1.0, 2.0),
+    ]
+
+    def trained(student: CellNet, steps: int, *made: ChangeEvent) -> list[torch.Tensor]:
+        mlp = train_perceptron(student, data, steps=steps, schedule_steps=100, changes=made, device=CPU)
+        return list(mlp.parameters())
+
+    pairs = zip(trained(after, 3, *changes), trained(before, 3), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+    at_once = [dataclasses.replace(change, step=0) for change in changes]
+    pairs = zip(trained(after, 4, *at_once), trained(after, 4), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+    later, never = (trained(student, 4, *made) for student, made in ((after, changes), (before, ())))
+    assert any(not torch.equal(one, other) for one, other in zip(later, never, strict=True))
 
 
 def test_a_student_with_too_few_parameters_is_told(

@@ -45,7 +45,7 @@ def facts(app: AppTest) -> str:
 
 
 def upload(app: AppTest, name: str, content: bytes) -> AppTest:
-    app.file_uploader(key="data_upload").set_value((name, content, "text/plain")).run()
+    app.file_uploader(key="data_source.upload").set_value((name, content, "text/plain")).run()
     assert not app.exception
     return app
 

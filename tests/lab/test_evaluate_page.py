@@ -2,18 +2,25 @@
 
 import json
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 from lattice_page import open_page, train
 from streamlit.testing.v1 import AppTest
+from tiny_teacher import save_tiny_teacher
+from training_data import PATIENCE, small_settings
 
 from cellnet.errors import DataError
 from cellnet.evaluation import Evaluation
+from cellnet.settings import with_changes
 from lab.evaluations import Evaluated, Evaluations, Stage, Wish, evaluate_student
 from lab.figures.evaluate import differences_figure, gains_figure, novelty_figure, silenced_figure
 from lab.jobs import Answer
+from lab.server import install_service
 from lab.students import StudentShelf
-from lab.training import TrainingService
+from lab.training import Phase, TrainingService
 from lab.views.evaluate import scores_markup
 
 
@@ -86,6 +93,71 @@ def test_an_evaluation_ends_when_it_is_stopped(service: TrainingService) -> None
     found = end().value
     assert found is not None
     assert "mlp" not in found.evaluation.scores
+
+
+WORDS = ("a", "dog", "cat", "runs", "sleeps", "eats", "here", "there", "now", "today", "quietly")
+
+
+@pytest.fixture
+def read_service(tmp_path: Path) -> Iterator[TrainingService]:
+    """A service that trains on a file, with a teacher that can embed more sentences."""
+    random = np.random.default_rng(0)
+    sentences = {" ".join(random.choice(WORDS, 5)) for _ in range(90)}
+    (tmp_path / "sentences.txt").write_text("\n".join(sorted(sentences)), "utf-8")
+    settings = with_changes(
+        small_settings(max_steps=6),
+        {
+            "embedding.teacher": str(save_tiny_teacher(tmp_path / "teacher", WORDS)),
+            "embedding.teacher_width": 32,
+            "embedding.max_tokens": 16,
+            "data.source": str(tmp_path / "sentences.txt"),
+            "data.validation_fraction": 0.2,
+            "data.cache_dir": str(tmp_path / "cache"),
+        },
+    )
+    service = TrainingService(tmp_path / "runs", draft=settings)
+    remove = install_service(service)
+    service.start(settings)
+    service.wait_for(lambda seen: seen.phase is Phase.FINISHED, PATIENCE)
+    yield service
+    remove()
+
+
+PAIRS = b"""sentence1,sentence2,score
+a dog runs,a cat sleeps,0
+a dog eats,a cat eats,1
+a dog here,a cat there,2
+a dog now,a dog now,3
+"""
+
+
+def test_pairs_and_a_bank_are_uploaded_and_measured(read_service: TrainingService) -> None:
+    app = open_page("evaluate")
+    app.file_uploader(key="evaluate_pairs.upload").set_value(("pairs.csv", PAIRS, "text/csv")).run()
+    bank = b"text,other\n" + b"".join(f"now {word} there,1\n".encode() for word in WORDS)
+    app.file_uploader(key="evaluate_bank.upload").set_value(("bank.csv", bank, "text/csv")).run()
+    chosen = {box.label: box.value for box in app.selectbox}
+    assert chosen["Pairs with human scores"].startswith("pairs-")
+    assert chosen["Bank of sentences"].startswith("bank-")
+    assert chosen["Column"] == "text"
+    app.toggle(key="evaluate_mlp").set_value(False)
+    app.button(key="evaluate_start").click().run()
+    app = measured(app)
+    assert not app.exception
+    assert not app.error
+    assert "Spearman of the codes" in shown(app)
+    said = " ".join(caption.value for caption in app.caption)
+    assert "4 pairs" in said
+    held_out = len(read_service.data_of(read_service.draft).validation)
+    assert f"recall among {held_out + len(WORDS)}" in said
+
+
+def test_pairs_without_scores_are_refused_with_what_is_missing(read_service: TrainingService) -> None:
+    app = open_page("evaluate")
+    content = ("pairs.csv", b"one,two\na,b\n", "text/csv")
+    app.file_uploader(key="evaluate_pairs.upload").set_value(content).run()
+    app.button(key="evaluate_start").click().run()
+    assert "sentence1" in measured(app).error[0].value
 
 
 @pytest.fixture
