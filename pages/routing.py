@@ -14,7 +14,6 @@ from lab.views.routing import (
     experts,
     gates,
     over_training,
-    take_chosen_region,
 )
 
 pictures = Pictures(get_service(), get_shelf(), JOBS)
@@ -26,7 +25,6 @@ if settings is None:
     st.info("Nothing to see yet. Start a training with the button above, or choose a run.")
     st.stop()
 
-take_chosen_region()
 overview_place, region_place = st.columns([1, 3])
 with overview_place:
     overview = choose_overview()

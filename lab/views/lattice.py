@@ -61,6 +61,8 @@ _PRINT: Final = (2400, 2000)
 KEYS: Final = ("lattice", "lattice_b")
 _PACE: Final = "lattice_pace"
 _RUN_B: Final = Choice("lattice_run_b")
+_STEP_B: Final = Choice("lattice_step_b")
+_TEXT_B: Final = Choice("lattice_text_b")
 _BASIS: Final = "lattice_components"
 _MOST_HISTORY: Final = 32
 COMPARISONS: Final = ("nothing", "lattice step", "training step", "run", "sentence")
@@ -81,7 +83,7 @@ def choose_source(pictures: Pictures) -> tuple[Source, Source | None, str]:
     with run_place:
         run = choose_run(pictures, RUN, "run")
     with text_place:
-        text = choose_text(pictures, run, TEXT)
+        text = choose_text(pictures, run, TEXT, "text")
     compared = beside_place.segmented_control(
         "Beside it",
         COMPARISONS,
@@ -98,7 +100,7 @@ def choose_source(pictures: Pictures) -> tuple[Source, Source | None, str]:
         return source, replace(source, run=other), compared
     if compared == "sentence":
         with beside_place:
-            second = choose_text(pictures, run, "lattice_text_b", label="The other sentence")
+            second = choose_text(pictures, run, _TEXT_B, "text_b", label="The other sentence")
         return source, replace(source, text=second), compared
     return source, source if compared != "nothing" else None, compared
 
@@ -266,11 +268,9 @@ def _lattice(
         cubes = st.container()
         training, inside = st.columns(2, gap="large")
         with training:
-            source, played = choose_training_step(pictures, source)
+            source, played = choose_training_step(pictures, source, moving=pace is not None)
             if beside is not None and compared in ("training step", "run"):
-                beside = choose_step(
-                    pictures, beside, "lattice_step_b", "step_b", label="Training step, right"
-                )
+                beside = choose_step(pictures, beside, _STEP_B, "step_b", label="Training step, right")
         views = [source] if beside is None else [source, beside if compared != "lattice step" else source]
         if beside is not None and compared == "sentence":
             views[1] = replace(beside, step=source.step)

@@ -39,6 +39,8 @@ from lab.jobs import JOBS
 from lab.pictures import Pictures, Source
 from lab.scenes import BoolArray, Scene, visible_cells
 from lab.training import CubeFrame
+from lab.views.address import arrived, publish
+from lab.views.choice import Choice
 from lab.views.scrub import (
     choose_box,
     choose_lattice_step,
@@ -58,6 +60,7 @@ _PICKED: Final = "routing_picked"
 _MOMENT: Final = "routing_moment"
 _STEP: Final = "routing_step"
 _MEASURE: Final = "routing_measure"
+_REGION: Final = Choice("routing_region")
 _CHART: Final[dict[str, Any]] = {"displaylogo": False}
 SAMPLE: Final = 64
 """Held-out sentences that the experts are measured on."""
@@ -87,7 +90,7 @@ def choose_source(pictures: Pictures) -> Source:
     with run_place:
         run = choose_run(pictures, RUN, "run")
     with text_place:
-        return Source(run, None, choose_text(pictures, run, TEXT))
+        return Source(run, None, choose_text(pictures, run, TEXT, "text"))
 
 
 def choose_overview() -> Overview:
@@ -111,17 +114,19 @@ def choose_region(settings: Settings) -> BoolArray | None:
     take_cell_from_link(settings.lattice.cell_count)
     dimensions = settings.lattice.dimensions
     kind_place, more = st.columns([3, 2])
+    if (asked := arrived("region")) in REGIONS:
+        _REGION.set(asked)
     kind: Region = kind_place.segmented_control(
         "Region",
         list(REGIONS),
         format_func=REGIONS.__getitem__,
-        default="all",
+        default=_REGION.value or "all",
         required=True,
-        key="routing_region",
+        key=_REGION.key,
         help="The cells that the cubes show and that stand out in the triangle. Choose in the triangle "
         "with the lasso or the box of its tool bar; choose a cell by clicking it in any cube.",
-        bind="query-params",
     )
+    publish("region", kind)
     with more:
         match kind:
             case "box":
@@ -175,7 +180,7 @@ def _cubes(
     place = st.container()
     training, inside, usage = st.columns([5, 5, 4], gap="large")
     with training:
-        source, played = choose_training_step(pictures, source)
+        source, played = choose_training_step(pictures, source, moving=pace is not None)
     reading = pictures.read(source)
     frame = reading.frame
     playing = False
@@ -309,14 +314,8 @@ def _take_selection(event: Any, cells: np.ndarray[Any, np.dtype[np.int64]]) -> N
     )
     if chosen and chosen != st.session_state.get(_PICKED):
         st.session_state[_PICKED] = chosen
-        st.session_state["routing_choose"] = True
+        _REGION.set("triangle")
         st.rerun()
-
-
-def take_chosen_region() -> None:
-    """Before the region is drawn: a new lasso in the triangle makes it the region."""
-    if st.session_state.pop("routing_choose", False):
-        st.session_state["routing_region"] = "triangle"
 
 
 def over_training(pictures: Pictures, source: Source) -> None:

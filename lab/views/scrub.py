@@ -17,8 +17,14 @@ PERIOD: Final = 0.5
 """Seconds between two pictures while something moves."""
 
 
-def choose_training_step(pictures: Pictures, source: Source) -> tuple[Source, bool]:
-    """A slider over the kept steps of the training; also returns whether it plays."""
+def choose_training_step(pictures: Pictures, source: Source, *, moving: bool) -> tuple[Source, bool]:
+    """A slider over the kept steps of the training; also returns whether it plays.
+
+    Args:
+        pictures: has the steps.
+        source: of which run, with which sentence.
+        moving: whether the page is drawn anew by itself, so that a slider that plays is to move on.
+    """
     steps = pictures.steps(source)
     slider, button = st.columns([5, 2], vertical_alignment="bottom")
     playing = button.toggle(
@@ -27,16 +33,17 @@ def choose_training_step(pictures: Pictures, source: Source) -> tuple[Source, bo
         disabled=len(steps) < 2,
         help="Play the training from its start.",
     )
-    if playing and steps:
-        _advance(STEP, [*steps, NEWEST])
+    if playing and moving and steps:
+        options: list[int | str] = [*steps, NEWEST]
+        place = options.index(STEP.value) + 1 if STEP.value in options else 0
+        STEP.set(options[place % len(options)])
     with slider:
         return choose_step(pictures, source, STEP, "step", label="Training step"), playing
 
 
 def chosen_training_step(pictures: Pictures, source: Source) -> Source:
     """The source at the step that the slider of `choose_training_step` stands at."""
-    step = st.session_state.get(STEP)
-    return replace(source, step=step if step in pictures.steps(source) else None)
+    return replace(source, step=STEP.value if STEP.value in pictures.steps(source) else None)
 
 
 def choose_lattice_step(first: int, last: int, key: str) -> tuple[int, bool]:

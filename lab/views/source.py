@@ -13,8 +13,8 @@ from lab.views.address import arrived, publish, whole_number
 from lab.views.choice import Choice
 
 RUN = Choice("cube_run")
-STEP = "cube_step"
-TEXT = "cube_text"
+STEP = Choice("cube_step")
+TEXT = Choice("cube_text")
 CELL = Choice("cube_cell")
 """Of the session: what one page looks at, the others do too."""
 _MOST_TEXTS = 200
@@ -49,34 +49,56 @@ def choose_run(pictures: Pictures, choice: Choice, name: str, *, label: str = "R
     return run
 
 
-def choose_text(pictures: Pictures, run: str, key: str, *, label: str = "Sentence") -> str | None:
-    """A sentence to send through the cube; None for the one that pictures are kept of."""
+def choose_text(
+    pictures: Pictures, run: str, choice: Choice, name: str, *, label: str = "Sentence"
+) -> str | None:
+    """A sentence to send through the cube; None for the one that pictures are kept of.
+
+    Args:
+        pictures: has the sentences.
+        run: whose held-out sentences are offered.
+        choice: the sentence.
+        name: in the page's address.
+        label: of the widget.
+    """
     usual = _usual_text(pictures, run)
+    if (asked := arrived(name)) is not None:
+        choice.set(asked)
+    if choice.value == usual:
+        choice.set(None)
     texts = [text for text in pictures.texts(run)[:_MOST_TEXTS] if text != usual]
-    if st.session_state.get(key) == usual:
-        st.session_state[key] = None
-    text = st.selectbox(
+    if choice.value is not None and choice.value not in texts:
+        texts.insert(0, choice.value)
+    text: str | None = st.selectbox(
         label,
         texts,
-        index=None,
-        key=key,
+        index=None if choice.value is None else texts.index(choice.value),
+        key=choice.key,
         placeholder=usual or "the sentence that pictures were kept of",
         accept_new_options=True,
         help="Choose a held-out sentence or type one of your own. The student itself carries it then, so "
         "that steps of a finished run are those of its checkpoints. Empty: the sentence of the pictures.",
-        bind="query-params",
     )
-    return text or None
+    publish(name, text)
+    return text
 
 
-def choose_step(pictures: Pictures, source: Source, key: str, name: str, *, label: str) -> Source:
-    """The training step to look at, among those that were kept."""
+def choose_step(pictures: Pictures, source: Source, choice: Choice, name: str, *, label: str) -> Source:
+    """The training step to look at, among those that were kept.
+
+    Args:
+        pictures: has the steps.
+        source: of which run, with which sentence.
+        choice: the step, or `NEWEST`.
+        name: in the page's address.
+        label: of the widget.
+    """
     steps = pictures.steps(source)
     asked = arrived(name)
     if (number := whole_number(asked)) in steps:
-        st.session_state[key] = number
-    elif asked == NEWEST or st.session_state.get(key) not in steps:
-        st.session_state[key] = NEWEST
+        choice.set(number)
+    elif asked == NEWEST or choice.value not in steps:
+        choice.set(NEWEST)
     if not steps:
         publish(name, None)
         return replace(source, step=None)
@@ -84,10 +106,10 @@ def choose_step(pictures: Pictures, source: Source, key: str, name: str, *, labe
     chosen = st.select_slider(
         label,
         options,
-        key=key,
+        choice.value,
+        key=choice.key,
         format_func=lambda step: step if step == NEWEST else f"{step:,}",
         help="Steps of the training that were kept, spread evenly over it. Newest follows the training.",
-        persist_state="session",
     )
     publish(name, None if chosen == NEWEST else str(chosen))
     return replace(source, step=None if chosen == NEWEST else int(chosen))

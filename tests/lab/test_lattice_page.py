@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from lattice_page import open_page, sent, text, train
 
+from lab.pictures import NEWEST
 from lab.students import LIVE
 from lab.training import TrainingService
 
@@ -101,7 +102,7 @@ def test_kept_steps_of_a_run_can_be_scrubbed_and_are_in_the_address(
     steps = service.frames(run).steps()
     app = open_page("lattice", run=run, step=str(steps[0]))
     assert f"training step {steps[0]}" in sent(app)[0]["label"]
-    app.select_slider(key="cube_step").set_value(steps[-1]).run()
+    app.select_slider(key="cube_step.1").set_value(steps[-1]).run()
     assert f"training step {steps[-1]}" in sent(app)[0]["label"]
     assert app.query_params["step"] in (str(steps[-1]), [str(steps[-1])])
     assert app.query_params["run"] in (run, [run])
@@ -109,12 +110,30 @@ def test_kept_steps_of_a_run_can_be_scrubbed_and_are_in_the_address(
 
 def test_a_sentence_of_ones_own_goes_through_the_student(service: TrainingService, run: str) -> None:
     held_out = "Sentence number 70 of a set that nobody has ever written down."
-    app = open_page("lattice", run=LIVE, cube_text=held_out)
+    app = open_page("lattice", run=LIVE, text=held_out)
     for _ in range(200):
         if sent(app)[0]["scene"]:
             break
         app.run()
     assert held_out in text(app)
+    assert app.query_params["text"] in (held_out, [held_out])
+
+
+def test_the_training_plays_from_its_start_and_ends_at_the_newest(
+    service: TrainingService, run: str
+) -> None:
+    steps = service.frames(run).steps()
+    app = open_page("lattice", run=run)
+    app.toggle(key="cube_play_training").set_value(True).run()
+    seen = []
+    for _ in range(len(steps) + 1):
+        (slider,) = app.select_slider
+        assert not slider.proto.set_value
+        seen.append(slider.value)
+        app.run()
+    assert seen == [*steps, NEWEST]
+    app.toggle(key="cube_play_training").set_value(False).run()
+    assert app.query_params["step"] in (str(steps[0]), [str(steps[0])])
 
 
 def test_a_run_without_pictures_says_what_to_do(service: TrainingService, run: str) -> None:

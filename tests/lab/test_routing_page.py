@@ -38,13 +38,13 @@ def test_four_linked_cubes_and_the_triangle(run: str) -> None:
 
 
 def test_a_region_is_what_the_cubes_show(run: str) -> None:
-    app = open_page("routing", routing_region="Depth")
+    app = open_page("routing", region="depth")
     assert [cube["scene"]["shown"] for cube in sent(app)] == [56] * 4
     app.slider(key="routing_depth").set_value((1, 1)).run()
     assert [cube["scene"]["shown"] for cube in sent(app)] == [8] * 4
-    app.button_group(key="routing_region").set_value("neighbors").run()
+    app.button_group(key="routing_region.1").set_value("neighbors").run()
     assert any("Click a cell" in caption.value for caption in app.caption)
-    app = open_page("routing", routing_region="Around a cell", cell="0")
+    app = open_page("routing", region="neighbors", cell="0")
     shown = {cube["scene"]["shown"] for cube in sent(app)}
     assert shown == {sum(len(cells) for cells in wiring(small_settings(), 0).neighbors.values()) + 1}
 
