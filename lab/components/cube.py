@@ -1,21 +1,43 @@
 """The cube of cells in 3D, live: one WebGL view per key that is mounted once and then only fed."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import streamlit as st
 
 from lab.assets import loader
+from lab.colors import hex_to_rgb
 from lab.components.payload import SERVER, pack
+from lab.films import Film
 from lab.scenes import Scene
 
 EMPTY: Final = "No data yet. Start a training to see the cube."
+
+
+@dataclass(frozen=True)
+class Ring:
+    """An outline of cells.
+
+    Attributes:
+        name: what they are.
+        color: ``"#rrggbb"``.
+        cells: their linear indices.
+    """
+
+    name: str
+    color: str
+    cells: npt.NDArray[np.int64]
+
 
 _component = st.components.v2.component("cellnet_cube", js=loader("cube.js"))
 
 
 def cube(
-    scene: Scene | None,
+    scene: Scene | Film | None,
     *,
     key: str,
     seq: int,
@@ -23,6 +45,7 @@ def cube(
     height: int = 480,
     label: str = "Cube of cells",
     selected: int | None = None,
+    rings: Sequence[Ring] = (),
     camera: str | None = None,
     start: str | None = None,
     reports_camera: bool = False,
@@ -31,7 +54,7 @@ def cube(
     """Show a scene and return the cell that was clicked last, or None.
 
     Args:
-        scene: what to draw; None shows ``empty`` instead.
+        scene: what to draw; a film comes with controls to play it; None shows ``empty`` instead.
         key: identity of the view; one key is one mounted view.
         seq: number of the frame. A frame whose number is not above the last one drawn is dropped, unless
             its scene has another ``stream``, so that unchanged data costs no drawing.
@@ -39,12 +62,12 @@ def cube(
         height: in pixels.
         label: what the picture shows, for the image's description.
         selected: cell to outline, such as one named in the page's address; a click moves the outline.
+        rings: cells to outline in colors, such as those that the selected one sees.
         camera: views of one camera name turn together and remember one position; the key if left out.
         start: where the camera stands, as `reported_camera` gives it; each new one is obeyed once.
         reports_camera: whether the page is run anew when the camera was turned and rests.
         empty: what to say, and what to do, when there is no scene.
     """
-    state: dict[str, Any] = dict(st.session_state.get(key) or {})
     message = cube_message(
         scene,
         seq=seq,
@@ -52,11 +75,12 @@ def cube(
         height=height,
         label=label,
         selected=selected,
+        rings=rings,
         camera=camera or key,
         start=start,
         reports=reports_camera,
         empty=empty,
-        held=str(state.get("geometry", "")),
+        held=str(reported(key).get("geometry", "")),
     )
     result = _component(
         key=key,
@@ -64,24 +88,44 @@ def cube(
         on_picked_change=_nothing,
         on_geometry_change=_nothing,
         on_camera_change=_nothing,
+        on_number_change=_nothing,
     )
     picked = result.get("picked")
     return None if picked is None or scene is None else int(picked)
 
 
+def reported(key: str) -> dict[str, Any]:
+    """What a view told since it was mounted.
+
+    Returns:
+        ``picked``, the cell that was clicked last, or None for a click beside all cells; ``number``, that
+        of its film which was chosen last, or at which it was paused; ``camera``, see `reported_camera`.
+        What has not happened yet is missing.
+    """
+    return dict(st.session_state.get(key) or {})
+
+
 def reported_camera(key: str) -> str | None:
     """Where the camera of a view that reports it stands: position, focal point and up, nine numbers."""
-    state = st.session_state.get(key)
-    return None if state is None else dict(state).get("camera")
+    return reported(key).get("camera")
 
 
-def cube_message(scene: Scene | None, *, seq: int, stream: str, held: str = "", **about: Any) -> bytes:
-    """What the browser is sent to draw a scene.
+def cube_message(
+    scene: Scene | Film | None,
+    *,
+    seq: int,
+    stream: str,
+    held: str = "",
+    rings: Sequence[Ring] = (),
+    **about: Any,
+) -> bytes:
+    """What the browser is sent to draw a scene, or a film.
 
     Args:
         scene: what to draw.
         seq, stream: see `cube`.
-        held: key of the geometry that the browser has already.
+        held: keys of the geometries that the browser has already, with spaces between them.
+        rings: see `cube`.
         about: further entries of the header.
     """
     header: dict[str, Any] = {
@@ -89,24 +133,52 @@ def cube_message(scene: Scene | None, *, seq: int, stream: str, held: str = "", 
         "stream": f"{SERVER}/{stream}",
         "sent": time.time() * 1000.0,
         "scene": None,
+        "film": None,
+        "rings": [{"name": ring.name, "color": hex_to_rgb(ring.color)} for ring in rings],
         **about,
     }
-    arrays: dict[str, Any] = {}
-    if scene is not None:
-        geometry, legend = scene.geometry, scene.legend
-        header["scene"] = {
-            "geometry": geometry.key,
-            "dimensions": geometry.dimensions,
-            "spacing": geometry.spacing,
-            "shown": geometry.shown,
-            "legend": {**vars(legend)},
+    arrays: dict[str, Any] = {
+        f"ring{place}": ring.cells.astype(np.uint32) for place, ring in enumerate(rings)
+    }
+    known = set(held.split())
+    if isinstance(scene, Film):
+        shown, others = scene.scene, {n: each for n, each in scene.scenes.items() if n != scene.at}
+        header["film"] = {
+            "first": scene.first,
+            "last": scene.last,
+            "at": scene.at,
+            "name": scene.name,
+            "word": scene.word,
+            "others": {str(number): _outline(each) for number, each in others.items()},
         }
-        arrays["colors"] = scene.colors
-        if scene.table is not None:
-            arrays["table"] = scene.table
-        if held != geometry.key:
-            arrays |= geometry.arrays()
+    else:
+        shown, others = scene, {}
+    if shown is not None:
+        header["scene"] = {**_outline(shown), "legend": {**vars(shown.legend)}}
+        arrays |= _arrays(shown, known)
+        if shown.table is not None:
+            arrays["table"] = shown.table
+    for number, each in others.items():
+        arrays |= {f"{number}.{name}": array for name, array in _arrays(each, known).items()}
     return pack(header, arrays)
+
+
+def _outline(scene: Scene) -> dict[str, Any]:
+    geometry = scene.geometry
+    return {
+        "geometry": geometry.key,
+        "dimensions": geometry.dimensions,
+        "spacing": geometry.spacing,
+        "shown": geometry.shown,
+    }
+
+
+def _arrays(scene: Scene, known: set[str]) -> dict[str, Any]:
+    """Colors of a scene, and its faces unless they are known; they are known from then on."""
+    geometry = scene.geometry
+    faces = {} if geometry.key in known else geometry.arrays()
+    known.add(geometry.key)
+    return {"colors": scene.colors, **faces}
 
 
 def _nothing() -> None:

@@ -32,12 +32,14 @@ def open_page(page: str, **address: str) -> AppTest:
 
 def sent(app: AppTest) -> list[dict[str, Any]]:
     """The headers that the cubes were sent."""
-    headers = []
-    for part in app.get("bidi_component"):
-        message = part.proto.bytes
-        (length,) = struct.unpack_from("<I", message)
-        headers.append(json.loads(message[4 : 4 + length]))
-    return headers
+    return [sent_header(part.proto.bytes) for part in app.get("bidi_component")]
+
+
+def sent_header(message: bytes) -> dict[str, Any]:
+    """The header of a message to a component."""
+    (length,) = struct.unpack_from("<I", message)
+    header: dict[str, Any] = json.loads(message[4 : 4 + length])
+    return header
 
 
 def text(app: AppTest) -> str:

@@ -11,6 +11,7 @@ from conftest import PATIENCE, OpenPage, Serve
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from lab.colors import EXPERT_COLORS, hex_to_rgb
 from lab.components.cube import EMPTY
 
 CUBE = ".cellnet-cube"
@@ -77,9 +78,14 @@ def expect_colors(part: Locator, more_than: int) -> None:
 
 
 def distinct_colors(png: bytes) -> int:
-    colors = Image.open(io.BytesIO(png)).convert("RGB").getcolors(maxcolors=1 << 24)
-    assert colors is not None
-    return len(colors)
+    return len(colors(png))
+
+
+def colors(png: bytes) -> set[tuple[int, int, int]]:
+    """All colors of a picture, as red, green and blue."""
+    found = Image.open(io.BytesIO(png)).convert("RGB").getcolors(maxcolors=1 << 24)
+    assert found is not None
+    return {color for _, color in found}  # type: ignore[misc]
 
 
 def figure(page: Page, expression: str) -> Any:
@@ -130,7 +136,7 @@ def test_the_camera_survives_a_reload_and_a_page_switch(url: str, open_page: Ope
 def test_a_click_picks_the_cell_under_the_pointer(url: str, open_page: OpenPage) -> None:
     page = open_page(url)
     wait_for_updates(page, CUBE)
-    page.locator(CUBE).press("z")
+    page.locator(CUBE).press("3")
     x, y = middle(page.locator(CUBE))
     page.mouse.click(x + 5, y - 5)
     cell = (4 * 8 + 4) * 8 + 7
@@ -172,6 +178,64 @@ def test_two_views_of_one_camera_turn_together(url: str, open_page: OpenPage) ->
     assert after is not None
     assert after != before
     expect(right).to_have_attribute("data-camera", after)
+
+
+def test_cells_are_outlined_in_the_colors_of_their_rings(url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{url}/pair")
+    left, right = page.locator(f"{CUBE}[aria-label^=left]"), page.locator(f"{CUBE}[aria-label^=right]")
+    for view in (left, right):
+        expect(view).to_have_attribute("data-updates", "1")
+        view.press("2")
+        expect_colors(view.locator("canvas"), 100)
+    assert hex_to_rgb(EXPERT_COLORS["functional"]) in colors(left.locator("canvas").screenshot())
+    assert hex_to_rgb(EXPERT_COLORS["functional"]) not in colors(right.locator("canvas").screenshot())
+    x, y = middle(left)
+    page.mouse.move(x + 5, y - 5)
+    expect(left.locator(".tip")).to_contain_text(", functional neighbor")
+
+
+def test_two_films_of_one_name_play_together_and_say_where_they_rest(url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{url}/films")
+    left, right = page.locator(f"{CUBE}[aria-label^=left]"), page.locator(f"{CUBE}[aria-label^=right]")
+    for view in (left, right):
+        expect(view).to_have_attribute("data-number", "3")
+    before = left.get_attribute("data-camera")
+    left.press(" ")
+    expect(right.get_by_role("button", name="Pause")).to_be_visible()
+    for number in "012":
+        expect(right).to_have_attribute("data-number", number)
+    right.press(" ")
+    expect(left.get_by_role("button", name="Play")).to_be_visible()
+    rested = right.get_attribute("data-number") or ""
+    expect(page.get_by_text(f"reported [None, {rested}]")).to_be_visible()
+    expect(left).to_have_attribute("data-number", rested)
+    left.get_by_role("slider").press("Home")
+    expect(right).to_have_attribute("data-number", "0")
+    expect(right.get_by_role("slider")).to_have_attribute("aria-valuetext", "lattice step 0 of 3")
+    expect(page.get_by_text(f"reported [0, {rested}]")).to_be_visible()
+    expect(left).to_have_attribute("aria-label", re.compile("^left, lattice step 0: 8 by 8 by 8 cells"))
+    assert left.get_attribute("data-camera") == before
+
+
+def test_keys_turn_the_camera_and_are_listed(url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{url}/pair")
+    view = page.locator(f"{CUBE}[aria-label^=left]")
+    expect(view).to_have_attribute("data-updates", "1")
+    home = view.get_attribute("data-camera")
+    seen = {home}
+    for key in ("1", "2", "3", "ArrowUp", "+"):
+        view.press(key)
+        seen.add(view.get_attribute("data-camera"))
+    assert len(seen) == 6
+    for key in ("0", "Home"):
+        view.press("-")
+        view.press(key)
+        assert view.get_attribute("data-camera") == home
+    view.press("?")
+    expect(view.locator(".keys")).to_contain_text("from the front, the side, above")
+    expect(view).to_have_attribute("aria-label", re.compile("1, 2 and 3 look from the front"))
+    page.get_by_role("button", name="Keys").first.click()
+    expect(view.locator(".keys")).to_be_hidden()
 
 
 def test_the_picture_is_saved_as_png(url: str, open_page: OpenPage) -> None:

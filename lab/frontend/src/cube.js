@@ -1,8 +1,9 @@
 // The cube of cells: draws the frames that lab/components/cube.py sends, and tells it what was clicked.
 
 import { CameraMemory } from "./cube/camera.js";
+import { Player, picturesOf } from "./cube/film.js";
 import { shapeOf } from "./cube/geometry.js";
-import { Overlay, describeCell, savePicture, withUnit } from "./cube/overlay.js";
+import { KEYS_IN_WORDS, Overlay, describeCell, savePicture, withUnit } from "./cube/overlay.js";
 import { Stage } from "./cube/stage.js";
 import style from "./cube/style.css";
 import { Gate, Latest, component, element, format, markDrawn } from "./host.js";
@@ -15,7 +16,7 @@ const LOST = "The browser took the graphics context away. Close other 3D pages a
 const WAITING = "Waiting for the shape of the cube \u2026";
 const CLICK_SLACK = 4;
 const CAMERA_RESTS = 500;
-const SHAPES_KEPT = 4;
+const SHAPES_KEPT = 24;
 const KEYS = {
   ArrowLeft: (stage) => stage.turn(10, 0),
   ArrowRight: (stage) => stage.turn(-10, 0),
@@ -23,10 +24,11 @@ const KEYS = {
   ArrowDown: (stage) => stage.turn(0, 10),
   "+": (stage) => stage.zoom(1.1),
   "-": (stage) => stage.zoom(1 / 1.1),
-  r: (stage) => stage.home(),
-  x: (stage) => stage.home([1, 0, 0]),
-  y: (stage) => stage.home([0, -1, 0]),
-  z: (stage) => stage.home([0, 0, 1], [0, 1, 0]),
+  0: (stage) => stage.home(),
+  Home: (stage) => stage.home(),
+  1: (stage) => stage.home([0, -1, 0]),
+  2: (stage) => stage.home([1, 0, 0]),
+  3: (stage) => stage.home([0, 0, 1], [0, 1, 0]),
 };
 
 /** Newest shapes by their keys: a view that is mounted elsewhere on the page goes on with its own at once. */
@@ -47,6 +49,7 @@ class CubeView {
   #settling = 0;
   #reporting = 0;
   #started = null;
+  pictures = new Map();
 
   constructor(parent) {
     this.host = element("div", { class: "cellnet-cube", role: "application", tabindex: "0" });
@@ -57,6 +60,8 @@ class CubeView {
       onHome: () => this.#act((stage) => stage.home()),
       onSave: () => this.#save(),
     });
+    this.player = new Player(() => this.#show(), (number) => this.setState("number", number));
+    this.host.append(this.player.element);
     this.cameras = new CameraMemory((state) => this.#follow(state));
     this.sizes = new ResizeObserver(() => this.scene && this.stage.draw());
     this.sizes.observe(this.container);
@@ -74,19 +79,22 @@ class CubeView {
       if (themed && this.scene) this.stage.draw();
       return;
     }
-    const dropped = this.#latest.frame;
-    const same = dropped?.header.scene?.geometry === header.scene?.geometry;
-    this.#latest.offer({ header, arrays: same ? { ...dropped?.arrays, ...arrays } : arrays });
+    const pictures = header.scene ? picturesOf(header, arrays) : [];
+    for (const [, scene, own] of pictures) if (own.cells) keepShape(shapeOf(scene, own));
+    this.#latest.offer({ header, arrays, pictures });
   }
 
-  #draw({ header, arrays }) {
+  #draw({ header, arrays, pictures }) {
     if (!header.scene) this.#showEmpty(header);
-    else if (!this.#ready() || !this.#takeFaces(header.scene, arrays)) return;
+    else if (!this.#ready() || !this.#takePictures(pictures)) return;
     else {
-      this.#takeScene(header, arrays);
-      this.#startAt(header.start);
-      this.stage.draw();
-      this.#settle();
+      this.header = header;
+      this.table = arrays.table;
+      this.#takeSelected(header.selected);
+      this.rings = new Map(header.rings.flatMap((ring, place) => Array.from(arrays[`ring${place}`], (cell) => [cell, ring])));
+      this.player.take(header.film);
+      this.host.classList.toggle("plays", this.player.plays);
+      this.#show(header.start);
     }
     this.#gate.pass(header);
     markDrawn(this.host, header);
@@ -94,6 +102,8 @@ class CubeView {
 
   #showEmpty({ label, empty }) {
     this.scene = null;
+    this.player.take(null);
+    this.host.classList.remove("plays");
     this.host.setAttribute("aria-label", `${label}: ${empty}`);
     this.overlay.say(empty);
   }
@@ -104,6 +114,7 @@ class CubeView {
     this.#latest.cancel();
     this.sizes.disconnect();
     this.cameras.close();
+    this.player.close();
     this.stage?.destroy();
     this.host.remove();
   }
@@ -126,48 +137,68 @@ class CubeView {
     return true;
   }
 
-  /** Uses the faces that came along or were kept; asks for them if they are neither. */
-  #takeFaces(scene, arrays) {
-    const kept = this.faces?.key === scene.geometry;
-    const sent = !kept && arrays.cells ? shapeOf(scene, arrays) : null;
-    const faces = kept ? this.faces : (sent ?? shapes.get(scene.geometry));
-    if (!faces) {
-      this.#reportGeometry("");
-      if (!this.scene) this.overlay.say(WAITING);
-      return false;
+  /** Finds the shape of each picture, among those that came along or were kept; asks for all if one is missing. */
+  #takePictures(pictures) {
+    const own = new Map([...this.pictures.values()].map(({ shape }) => [shape.key, shape]));
+    const found = new Map();
+    for (const [number, scene, { colors }] of pictures) {
+      const shape = shapes.get(scene.geometry) ?? own.get(scene.geometry);
+      if (!shape) {
+        this.#reportGeometry("");
+        if (!this.scene) this.overlay.say(WAITING);
+        return false;
+      }
+      found.set(number, { scene, shape, colors });
     }
-    if (!kept) {
-      const before = this.faces;
-      this.faces = faces;
-      this.stage.setFaces(this.faces);
-      this.stage.resize();
-      if (String(before?.dimensions) !== String(scene.dimensions)) this.#placeCamera();
-      else if (String(before.size) !== String(this.faces.size)) this.stage.follow(before.size);
-    }
-    keepShape(this.faces);
-    this.#reportGeometry(scene.geometry);
+    this.pictures = found;
+    for (const { shape } of found.values()) keepShape(shape);
+    this.#reportGeometry([...new Set(pictures.map(([, scene]) => scene.geometry))].join(" "));
     return true;
   }
 
-  #takeScene({ scene, label, selected }, { colors, table }) {
+  /** Draws the picture whose turn it is; of a film that has not all of them, the one that was asked for. */
+  #show(start = null) {
+    const { scene, shape, colors } = this.pictures.get(this.player.number) ?? this.pictures.get(this.header.film.at);
+    this.#useShape(shape);
+    this.#takeScene(scene, colors);
+    this.#startAt(start);
+    this.stage.draw();
+    this.#settle();
+  }
+
+  #useShape(shape) {
+    if (this.faces?.key === shape.key) return;
+    const before = this.faces;
+    this.faces = shape;
+    this.stage.setFaces(shape);
+    this.stage.resize();
+    if (String(before?.dimensions) !== String(shape.dimensions)) this.#placeCamera();
+    else if (String(before.size) !== String(shape.size)) this.stage.follow(before.size);
+  }
+
+  #takeSelected(selected) {
+    if (selected === this.#asked) return;
+    this.#asked = selected;
+    this.#selected = selected;
+  }
+
+  #takeScene(scene, colors) {
     this.scene = scene;
     this.colors = colors;
-    this.table = table;
-    if (selected !== this.#asked) {
-      this.#asked = selected;
-      this.#selected = selected;
-    }
-    this.stage.setColors(colors, table);
+    this.stage.setColors(colors, this.table);
+    this.stage.setRings(this.rings);
     this.stage.setMarks(this.#selected, this.#hovered);
     this.stage.showFrame(scene.shown < scene.dimensions.reduce((product, length) => product * length));
     this.overlay.say("");
-    this.overlay.showScene(scene, table);
+    this.overlay.showScene(scene, this.table);
     const { legend } = scene;
     const range = legend.kind === "ramp" ? `, from ${format(legend.low)} to ${format(legend.high)}` : "";
+    const name = [this.header.label, this.player.words].filter(Boolean).join(", ");
+    this.host.dataset.number = String(this.player.number ?? "");
     this.host.setAttribute(
       "aria-label",
-      `${label}: ${scene.dimensions.join(" by ")} cells colored by ${withUnit(legend)}${range}. ` +
-        "Arrow keys turn it, plus and minus zoom, R resets, X, Y and Z look along an axis.",
+      `${name}: ${scene.dimensions.join(" by ")} cells colored by ${withUnit(legend)}${range}. ` +
+        KEYS_IN_WORDS,
     );
   }
 
@@ -257,10 +288,12 @@ class CubeView {
     };
     this.host.addEventListener("wheel", keepScrolling, { capture: true, passive: true });
     this.host.addEventListener("keydown", (event) => {
-      const change = event.target === this.host && !event.ctrlKey && !event.metaKey && KEYS[event.key];
-      if (!change || !this.scene) return;
+      if (event.target !== this.host || event.ctrlKey || event.metaKey || event.altKey || !this.scene) return;
+      if (KEYS[event.key]) this.#act(KEYS[event.key]);
+      else if (event.key === " " && this.player.plays) this.player.toggle();
+      else if (event.key === "?") this.overlay.toggleKeys();
+      else return;
       event.preventDefault();
-      this.#act(change);
     });
     this.container.addEventListener("pointerdown", (event) => {
       down = [event.clientX, event.clientY];
@@ -288,8 +321,9 @@ class CubeView {
     if (!this.scene) return;
     const face = event ? this.stage.faceAt(event.clientX, event.clientY) : -1;
     const cell = face < 0 ? null : this.faces.cells[face];
-    const text =
-      cell === null ? "" : describeCell(cell, this.faces.position(cell), this.colors[face], this.scene.legend);
+    const words = () => describeCell(cell, this.faces.position(cell), this.colors[face], this.scene.legend);
+    const ring = this.rings?.get(cell);
+    const text = cell === null ? "" : words() + (ring ? `, ${ring.name}` : "");
     const box = this.host.getBoundingClientRect();
     this.overlay.showTip(text, (event?.clientX ?? 0) - box.left, (event?.clientY ?? 0) - box.top, box.width);
     if (cell === this.#hovered) return;

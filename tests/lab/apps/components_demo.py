@@ -11,6 +11,8 @@ import streamlit as st
 
 from lab.colors import EXPERT_COLORS, SPLIT_COLORS
 from lab.components import cube, curves
+from lab.components.cube import Ring, reported
+from lab.films import film
 from lab.scenes import ClipBox, Scene, category_scene, rgb_scene, scalar_scene
 from lab.series import Curve, Mark, Panel
 
@@ -117,8 +119,26 @@ def other() -> None:
 
 def pair() -> None:
     st.title("Two cubes, one camera")
-    for side, at in zip(("left", "right"), (40, 400), strict=True):
-        cube(scene(8, at, "norm", False, 0.0), key=side, seq=0, height=300, camera="pair", label=side)
+    outlined = [Ring("functional neighbor", EXPERT_COLORS["functional"], np.arange(448, 512))]
+    for side, at, rings in zip(("left", "right"), (40, 400), (outlined, []), strict=True):
+        picture = scene(8, at, "norm", False, 0.0)
+        cube(picture, key=side, seq=0, height=300, camera="pair", label=side, rings=rings)
+
+
+def films() -> None:
+    st.title("Two cubes that play together")
+    numbers = []
+    for side, begin in zip(("left", "right"), (40, 400), strict=True):
+        played = film(
+            lambda at, begin=begin: scene(8, begin + 30 * at, "norm", False, 0.0),  # type: ignore[misc]
+            0,
+            3,
+            3,
+            name="films",
+        )
+        cube(played, key=side, seq=0, height=300, camera="pair", label=side)
+        numbers.append(reported(side).get("number"))
+    st.caption(f"reported {numbers}")
 
 
 st.set_page_config(layout="wide")
@@ -127,5 +147,6 @@ st.navigation(
         st.Page(train, title="Live", default=True),
         st.Page(other, title="Other", url_path="other"),
         st.Page(pair, title="Pair", url_path="pair"),
+        st.Page(films, title="Films", url_path="films"),
     ]
 ).run()

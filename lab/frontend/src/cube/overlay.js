@@ -4,7 +4,20 @@ import { element, format, iconButton } from "../host.js";
 
 const HOME_ICON = "M3 11 12 3l9 8M6 9v11h12V9";
 const SAVE_ICON = "M12 3v12m-5-5 5 5 5-5M4 20h16";
+const KEYS_ICON = "M9 9a3 3 0 1 1 4.5 2.6c-1 .6-1.5 1.2-1.5 2.4m0 4v.01";
 const AXIS_COLORS = ["#D55E00", "#009E73", "#0072B2"];
+
+const KEYS = [
+  ["\u2190 \u2192 \u2191 \u2193", "turn"],
+  ["+ \u2212", "zoom"],
+  ["1 2 3", "from the front, the side, above"],
+  ["0 or Home", "the start"],
+  ["space", "play or pause"],
+  ["?", "these keys"],
+];
+export const KEYS_IN_WORDS =
+  "Arrow keys turn it, plus and minus zoom, 1, 2 and 3 look from the front, the side and above, 0 goes back to " +
+  "the start, space plays or pauses, the question mark lists these keys.";
 
 export class Overlay {
   constructor(host, { onHome, onSave }) {
@@ -14,11 +27,14 @@ export class Overlay {
     this.notice = element("div", { class: "notice", role: "status" });
     this.tools = element("div", { class: "tools" });
     this.tools.append(
-      iconButton("Reset the camera (key R)", HOME_ICON, onHome),
+      iconButton("Reset the camera (key 0)", HOME_ICON, onHome),
       iconButton("Save the picture as PNG", SAVE_ICON, onSave),
+      iconButton("Keys (key ?)", KEYS_ICON, () => this.toggleKeys()),
     );
+    this.keys = element("dl", { class: "keys", hidden: "" });
+    this.keys.append(...KEYS.flatMap(([key, words]) => [element("dt", {}, key), element("dd", {}, words)]));
     this.axes = element("div", { class: "axes", "aria-hidden": "true" });
-    host.append(this.axes, this.counts, this.legend, this.tools, this.tip, this.notice);
+    host.append(this.axes, this.counts, this.legend, this.tools, this.keys, this.tip, this.notice);
   }
 
   /** Says why there is no picture; an empty text shows the picture. */
@@ -26,7 +42,11 @@ export class Overlay {
     this.notice.textContent = text;
     this.notice.hidden = !text;
     for (const part of [this.tools, this.axes, this.counts]) part.hidden = Boolean(text);
-    if (text) this.legend.hidden = true;
+    if (text) this.legend.hidden = this.keys.hidden = true;
+  }
+
+  toggleKeys() {
+    this.keys.hidden = !this.keys.hidden;
   }
 
   showScene({ dimensions, shown, legend }, table) {

@@ -20,12 +20,14 @@ const TEXTURE_WIDTH = 1024;
 const PLAIN = 255;
 const HOVERED = 170;
 const SELECTED = 85;
+const NO_RING = [0, 0, 0, 0];
 const HOME = [0.62, -0.95, 0.56];
 const MARGIN = 1.09;
 
 // Cell borders are drawn by the fragment shader, at a constant width in pixels and smooth at any zoom,
 // and fade out where a cell is only a few pixels wide. The alpha of a face's color says whether its cell is
-// hovered or selected, and so gets a two-tone ring that shows on every color.
+// hovered or selected, and so gets a two-tone ring that shows on every color. The upper half of the texture
+// holds the color of a ring of its own for each face, inside a white line; with no alpha there is none.
 const BORDER = (pixel) => `
   vec2 cornerStep = max(fwidth(cornerVSOutput), vec2(1e-6));
   vec2 cornerDistance = min(cornerVSOutput, 1.0 - cornerVSOutput) / cornerStep / ${pixel};
@@ -35,6 +37,12 @@ const BORDER = (pixel) => `
                                                  min(cornerVSOutput.y, 1.0 - cornerVSOutput.y)));
   float line = (1.0 - smoothstep(0.35, 1.15, toBorder)) * smoothstep(3.0, 12.0, cellPixels);
   vec3 shaded = gl_FragData[0].rgb * (1.0 - 0.10 * crease) * (1.0 - 0.5 * line);
+  vec4 ringColor = texture2D(texture1, tcoordVCVSOutput + vec2(0.0, 0.5));
+  if (ringColor.a > 0.5) {
+    float wide = min(3.4, 0.2 * cellPixels);
+    shaded = mix(shaded, vec3(1.0), 1.0 - smoothstep(wide + 0.6, wide + 1.4, toBorder));
+    shaded = mix(shaded, ringColor.rgb, 1.0 - smoothstep(wide - 0.4, wide + 0.4, toBorder));
+  }
   if (tcolor.a < 0.9) {
     float ring = tcolor.a < 0.5 ? 1.0 : 0.55;
     float thin = min(2.2, 0.14 * cellPixels);
@@ -86,7 +94,7 @@ export class Stage {
   setFaces(faces) {
     this.faces = faces;
     const height = Math.max(1, Math.ceil(faces.cells.length / TEXTURE_WIDTH));
-    const { points, normals, texels, corners, polygons } = faces.vertices(TEXTURE_WIDTH, height);
+    const { points, normals, texels, corners, polygons } = faces.vertices(TEXTURE_WIDTH, 2 * height);
     this.mesh.getPoints().setData(points, 3);
     this.mesh.getPolys().setData(polygons);
     const data = this.mesh.getPointData();
@@ -95,9 +103,9 @@ export class Stage {
     data.addArray(vtkDataArray.newInstance({ name: "corner", values: corners, numberOfComponents: 2 }));
     this.mesh.modified();
 
-    this.texels = new Uint8Array(TEXTURE_WIDTH * height * 4).fill(PLAIN);
+    this.texels = new Uint8Array(TEXTURE_WIDTH * 2 * height * 4).fill(PLAIN);
     const image = vtkImageData.newInstance();
-    image.setDimensions(TEXTURE_WIDTH, height, 1);
+    image.setDimensions(TEXTURE_WIDTH, 2 * height, 1);
     image.getPointData().setScalars(vtkDataArray.newInstance({ values: this.texels, numberOfComponents: 4 }));
     this.texture.setInputData(image);
     this.#frameAround(faces.size);
@@ -113,6 +121,17 @@ export class Stage {
       this.texels[face * 4] = source[from];
       this.texels[face * 4 + 1] = source[from + 1];
       this.texels[face * 4 + 2] = source[from + 2];
+    }
+    this.texture.modified();
+  }
+
+  /** Outlines cells: a map from each to what holds the color of its ring. */
+  setRings(rings) {
+    const { cells } = this.faces;
+    const half = this.texels.length / 2;
+    for (let face = 0; face < cells.length; face += 1) {
+      const ring = rings.get(cells[face]);
+      this.texels.set(ring ? [...ring.color, 255] : NO_RING, half + face * 4);
     }
     this.texture.modified();
   }
