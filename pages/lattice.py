@@ -6,14 +6,15 @@ from lab.figures.inline import STYLE
 from lab.jobs import JOBS
 from lab.pictures import Pictures
 from lab.server import get_service, get_shelf
-from lab.views.lattice import choose_look, choose_source, lattice
+from lab.views.lattice import choose_source, lattice
+from lab.views.lattice_look import choose_look
 
 pictures = Pictures(get_service(), get_shelf(), JOBS)
 
 st.html(STYLE)
-source, beside, compared = choose_source(pictures)
+source, beside = choose_source(pictures)
 settings = pictures.settings(source.run)
 if settings is None:
     st.info("Nothing to see yet. Start a training with the button above, or choose a run.")
 else:
-    lattice(pictures, source, beside, compared, choose_look(settings))
+    lattice(pictures, source, beside, choose_look(settings))

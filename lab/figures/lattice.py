@@ -57,6 +57,8 @@ SHOWS: Final[dict[Show, str]] = {
     "surface": "Surface",
     "volume": "Volume",
 }
+_ACTIVITY: Final = "activity (rms of the state)"
+_DIVERGING: Final = "berlin"
 _ENDS: Final = (1, 99)
 """Percentiles at the ends of a ramp, so that a single cell does not take all the contrast."""
 
@@ -193,23 +195,21 @@ def first_step(coloring: Coloring) -> int:
     return int(coloring in ("change", "expert"))
 
 
-def cell_field(
+def cell_fields(
     frame: CubeFrame,
     coloring: Coloring,
-    at: int,
     *,
     channel: int = 0,
     components: Components | None = None,
     agreements: Floats | None = None,
-) -> CellField:
-    """Color the cells of a frame after lattice step ``at``.
+) -> dict[int, CellField]:
+    """Color the cells of a frame after each lattice step that the coloring has, from `first_step` to T.
 
-    The ends of a ramp are the same for all lattice steps of the frame: the 1st and the 99th percentile.
+    The ends of a ramp are the same for all lattice steps: the 1st and the 99th percentile.
 
     Args:
-        frame: the picture.
+        frame: the picture; step 0 is the state in which the sentence came in.
         coloring: what to color by.
-        at: 0 is the state in which the sentence came in; see `first_step`.
         channel: for the coloring by one channel.
         components: for the coloring by principal components.
         agreements: for the coloring by agreement, (T + 1, N), see `agreement`.
@@ -218,46 +218,81 @@ def cell_field(
         ValueError: if what the coloring needs is missing.
     """
     norms = activity(frame.states)
-    plain = CellField(frame.dimensions, "activity (rms of the state)", norms[at], _limits(norms))
+    plain = _ramps(frame, _ACTIVITY, norms, _limits(norms))
     match coloring:
         case "activity":
             return plain
         case "channel":
             values = frame.states[:, :, channel]
             end = max(map(abs, _limits(values)))
-            return CellField(
-                frame.dimensions, f"channel {channel}", values[at], (-end, end), colormap="berlin"
-            )
+            return _ramps(frame, f"channel {channel}", values, (-end, end), _DIVERGING)
         case "change":
             values = activity(np.diff(frame.states, axis=0))
-            return CellField(
-                frame.dimensions, "change in this step (rms)", values[at - 1], _limits(values), "magma"
-            )
+            return _ramps(frame, "change in this step (rms)", values, _limits(values), "magma", first=1)
         case "components":
             if components is None:
                 raise ValueError("coloring by components needs the components")
             label = f"first three components ({components.explained:.0%} of the variance)"
-            return replace(plain, label=label, rgb=components.colors(frame.states[at]))
+            return {
+                at: replace(each, label=label, rgb=components.colors(frame.states[at]))
+                for at, each in plain.items()
+            }
         case "agreement":
             if agreements is None:
                 raise ValueError("coloring by agreement needs the agreements")
-            return CellField(
-                frame.dimensions,
-                "agreement between sentences (cosine)",
-                agreements[at],
-                _limits(agreements),
-                "cividis",
-            )
+            label = "agreement between sentences (cosine)"
+            return _ramps(frame, label, agreements, _limits(agreements), "cividis")
         case "expert":
-            codes = frame.gate[at - 1].argmax(axis=-1)
-            return replace(plain, label="expert with the largest weight", codes=codes)
+            codes = frame.gate.argmax(axis=-1)
+            return {
+                at: replace(plain[at], label="expert with the largest weight", codes=each)
+                for at, each in enumerate(codes, start=1)
+            }
 
 
-def common_limits(fields: Sequence[CellField]) -> list[CellField]:
+def _ramps(
+    frame: CubeFrame,
+    label: str,
+    values: Floats,
+    limits: tuple[float, float],
+    colormap: str = "viridis",
+    *,
+    first: int = 0,
+) -> dict[int, CellField]:
+    return {
+        at: CellField(frame.dimensions, label, each, limits, colormap)
+        for at, each in enumerate(values, start=first)
+    }
+
+
+def common_limits(cubes: Sequence[Mapping[int, CellField]]) -> list[dict[int, CellField]]:
     """The same fields on one ramp, so that equal colors mean equal values."""
-    low = min(each.limits[0] for each in fields)
-    high = max(each.limits[1] for each in fields)
-    return [replace(each, limits=(low, high)) for each in fields]
+    limits = [each.limits for fields in cubes for each in fields.values()]
+    both = min(low for low, _ in limits), max(high for _, high in limits)
+    return [{at: replace(each, limits=both) for at, each in fields.items()} for fields in cubes]
+
+
+def differences(left: Mapping[int, CellField], right: Mapping[int, CellField]) -> dict[int, CellField]:
+    """How much more there is on the right than on the left, at each number that both have.
+
+    The ramp diverges from zero in its middle; its ends are the same for all numbers. Where cells are
+    colored by components or experts, which cannot be subtracted, it is their activity.
+
+    Raises:
+        ValueError: if the cubes are not of one size.
+    """
+    found = {}
+    for at in left.keys() & right.keys():
+        if left[at].dimensions != right[at].dimensions:
+            raise ValueError("cubes of different sizes have no difference")
+        found[at] = right[at].values - left[at].values
+    end = max(map(abs, _limits(np.stack(list(found.values())))))
+    return {at: _difference(left[at], values, end) for at, values in found.items()}
+
+
+def _difference(like: CellField, values: Floats, end: float) -> CellField:
+    label = like.label if like.rgb is None and like.codes is None else _ACTIVITY
+    return CellField(like.dimensions, f"right minus left: {label}", values, (-end, end), _DIVERGING)
 
 
 def shown_cells(cells: CellField, cut: Cut) -> BoolArray:

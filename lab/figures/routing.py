@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from cellnet.lattice.geometry import TIERS
+from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.similarity import ExpertMeasures
 from lab.colors import EXPERT_COLORS, hex_to_rgb
 from lab.figures.lattice import Floats, depth, position_of
@@ -57,21 +57,21 @@ def overview_scene(frame: CubeFrame, at: int, overview: Overview, visible: BoolA
     )
 
 
-def weight_scenes(frame: CubeFrame, at: int, visible: BoolArray) -> dict[str, Scene]:
-    """Each expert's weight in lattice step ``at`` (1..T), all on one ramp from 0 to its 99th percentile."""
-    gate = frame.gate[at - 1]
-    high = float(np.percentile(frame.gate, 99))
-    scenes: dict[str, Scene] = {}
-    for place, tier in enumerate(TIERS):
-        scene = scalar_scene(
-            frame.dimensions,
-            gate[:, place],
-            label=f"weight of {tier}",
-            limits=(0.0, high),
-            visible=visible,
-        )
-        scenes[tier] = replace(scene, table=expert_ramp(tier))
-    return scenes
+def weight_scene(frame: CubeFrame, at: int, tier: Tier, visible: BoolArray, most: float) -> Scene:
+    """The weight of an expert in lattice step ``at`` (1..T), on a ramp from 0 to ``most``."""
+    scene = scalar_scene(
+        frame.dimensions,
+        frame.gate[at - 1, :, TIERS.index(tier)],
+        label=f"weight of {tier}",
+        limits=(0.0, most),
+        visible=visible,
+    )
+    return replace(scene, table=expert_ramp(tier))
+
+
+def largest_weight(frame: CubeFrame) -> float:
+    """Upper end of the ramps of all experts in all lattice steps: the 99th percentile of the weights."""
+    return float(np.percentile(frame.gate, 99))
 
 
 def expert_ramp(tier: str) -> npt.NDArray[np.uint8]:

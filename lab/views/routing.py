@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal
@@ -26,6 +27,7 @@ from lab.figures.routing import (
     entropy_over_training,
     entropy_per_step,
     gate_entropy,
+    largest_weight,
     norms_figure,
     overview_scene,
     region_usage,
@@ -33,8 +35,9 @@ from lab.figures.routing import (
     similarity_figure,
     ternary_figure,
     usage_over_training,
-    weight_scenes,
+    weight_scene,
 )
+from lab.films import film
 from lab.jobs import JOBS
 from lab.pictures import Pictures, Source
 from lab.scenes import BoolArray, Scene, visible_cells
@@ -42,13 +45,14 @@ from lab.training import CubeFrame
 from lab.views.address import arrived, publish
 from lab.views.choice import Choice
 from lab.views.scrub import (
+    LATTICE_STEP,
     choose_box,
-    choose_lattice_step,
     choose_training_step,
     chosen_training_step,
     keep_pace,
+    lattice_step,
     publish_cell,
-    take_cell_from_click,
+    take_cell_from_clicks,
     take_cell_from_link,
 )
 from lab.views.source import CELL, RUN, TEXT, choose_run, choose_text
@@ -58,7 +62,7 @@ _HEIGHT: Final = 310
 _EMPTY_HEIGHT: Final = 220
 _PICKED: Final = "routing_picked"
 _MOMENT: Final = "routing_moment"
-_STEP: Final = "routing_step"
+_KEYS: Final = tuple(f"routing_cube_{name}" for name in ("overview", *TIERS))
 _MEASURE: Final = "routing_measure"
 _REGION: Final = Choice("routing_region")
 _CHART: Final[dict[str, Any]] = {"displaylogo": False}
@@ -177,13 +181,15 @@ def cubes(pictures: Pictures, source: Source, overview: Overview, region: BoolAr
 def _cubes(
     pictures: Pictures, source: Source, overview: Overview, region: BoolArray | None, pace: float | None
 ) -> None:
+    if take_cell_from_clicks(_KEYS):
+        st.rerun()
+    publish_cell()
     place = st.container()
-    training, inside, usage = st.columns([5, 5, 4], gap="large")
+    training, usage = st.columns([5, 4], gap="large")
     with training:
         source, played = choose_training_step(pictures, source, moving=pace is not None)
     reading = pictures.read(source)
     frame = reading.frame
-    playing = False
     if frame is None:
         with place:
             cube(
@@ -195,13 +201,13 @@ def _cubes(
                 empty=reading.notice,
             )
     else:
-        with inside:
-            at, playing = choose_lattice_step(1, len(frame.gate), _STEP)
+        last = len(frame.gate)
+        at = lattice_step(LATTICE_STEP, "lattice_step", 1, last, last, keys=_KEYS)
         with usage:
             _usage(frame, region, at)
         _draw(place, source, frame, at, overview, region)
     follows = source.follows and pictures.service.snapshot().phase.is_active
-    keep_pace(_PACE, pace, follows or playing or played or reading.pending)
+    keep_pace(_PACE, pace, follows or played or reading.pending)
 
 
 def _draw(
@@ -209,28 +215,25 @@ def _draw(
 ) -> None:
     count = frame.states.shape[1]
     visible = np.ones(count, dtype=np.bool_) if region is None or len(region) != count else region
-    scenes: dict[str, Scene] = {
-        "overview": overview_scene(frame, at, overview, visible),
-        **weight_scenes(frame, at, visible),
-    }
-    before = CELL.value
-    for column, (name, scene) in zip(place.columns(4, gap="small"), scenes.items(), strict=True):
+    most = largest_weight(frame)
+    draws: list[Callable[[int], Scene]] = [
+        partial(overview_scene, frame, overview=overview, visible=visible),
+        *(partial(weight_scene, frame, tier=tier, visible=visible, most=most) for tier in TIERS),
+    ]
+    for column, key, draw in zip(place.columns(4, gap="small"), _KEYS, draws, strict=True):
+        scenes = film(draw, 1, len(frame.gate), at, name="routing")
         with column:
-            picked = cube(
-                scene,
-                key=f"routing_cube_{name}",
+            cube(
+                scenes,
+                key=key,
                 seq=frame.number,
                 stream=f"{source}/{'' if source.follows else frame.step}/{at}/{overview}/"
-                f"{before}/{scene.geometry.key}",
+                f"{CELL.value}/{scenes.scene.geometry.key}",
                 height=_HEIGHT,
-                label=f"{scene.legend.label} in lattice step {at}, training step {frame.step}",
-                selected=before,
+                label=f"{scenes.scene.legend.label} at training step {frame.step}",
+                selected=CELL.value,
                 camera="routing",
             )
-        take_cell_from_click(f"routing_cube_{name}", picked)
-    publish_cell()
-    if CELL.value != before:
-        st.rerun()
     place.html(inline.caption(frame.text, f"step {frame.step:,}, cosine {frame.cosine:.3f}"))
 
 
@@ -396,8 +399,8 @@ def _measured(found: Measured) -> None:
 
 
 def _lattice_step_chosen(steps: int) -> int:
-    """The lattice step that the slider below the cubes stands at, of 1..T."""
-    return min(int(st.session_state.get(_STEP, steps)), steps)
+    """The lattice step that the cubes show, of 1..T."""
+    return min(max(steps if LATTICE_STEP.value is None else LATTICE_STEP.value, 1), steps)
 
 
 def _measure(pictures: Pictures, source: Source) -> Measured:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import streamlit as st
 
+from lab.components.cube import reported
 from lab.pictures import NEWEST, Pictures, Source
 from lab.scenes import ClipBox, Dimensions
 from lab.views.address import arrived, publish, whole_number
+from lab.views.choice import Choice
 from lab.views.source import CELL, STEP, choose_step
 
+LATTICE_STEP: Final = Choice("lattice_step")
+"""Of the session, like what `lab.views.source` has: the step of the forward pass."""
 PERIOD: Final = 0.5
 """Seconds between two pictures while something moves."""
 
@@ -46,36 +50,36 @@ def chosen_training_step(pictures: Pictures, source: Source) -> Source:
     return replace(source, step=STEP.value if STEP.value in pictures.steps(source) else None)
 
 
-def choose_lattice_step(first: int, last: int, key: str) -> tuple[int, bool]:
-    """A slider over the steps of one forward pass; also returns whether it plays.
+def lattice_step(
+    choice: Choice, name: str, first: int, last: int, begin: int, *, keys: Sequence[str], slider: str = ""
+) -> int:
+    """The step of the forward pass to show: as chosen in a cube, or named by a link.
 
     Args:
-        first, last: its ends.
-        key: of the slider; what it shows stays with the key.
+        choice: the step.
+        name: in the page's address.
+        first, last: what there is to choose from.
+        begin: the step before one is chosen.
+        keys: of the cubes in which it is chosen.
+        slider: label of a slider to choose it with; without one it is left to the cubes.
     """
-    slider, button = st.columns([5, 2], vertical_alignment="bottom")
-    playing = button.toggle(
-        "Play", key=f"{key}_play", disabled=first == last, help="Play the steps of one forward pass."
-    )
-    if playing:
-        _advance(key, range(first, last + 1))
-    with slider:
-        return lattice_step(first, last, last, key=key), playing
-
-
-def lattice_step(first: int, last: int, begin: int, *, key: str, label: str = "Lattice step") -> int:
-    """A slider over the steps of one forward pass; of a single step there is nothing to choose."""
-    if first == last:
-        return last
-    return st.slider(
-        label,
-        first,
-        last,
-        begin,
-        key=key,
-        help="0 is the sentence as it enters on the surface; then the three experts act, step by step.",
-        bind="query-params",
-    )
+    if (asked := whole_number(arrived(name))) is not None:
+        choice.set(asked)
+    for key in keys:
+        if (number := _news(key, "number")) is not _NOTHING:
+            choice.set(int(number))
+    at = min(max(begin if choice.value is None else choice.value, first), last)
+    if slider and first < last:
+        at = st.slider(
+            slider,
+            first,
+            last,
+            at,
+            key=choice.key,
+            help="0 is the sentence as it enters on the surface; then the three experts act, step by step.",
+        )
+    publish(name, None if choice.value is None else str(choice.value))
+    return at
 
 
 def choose_box(dimensions: Dimensions, key: str) -> ClipBox:
@@ -104,12 +108,12 @@ def take_cell_from_link(count: int) -> None:
         CELL.set(None)
 
 
-def take_cell_from_click(key: str, picked: int | None) -> None:
-    """A click chooses the cell; one that was seen before no longer does, once a number was typed."""
-    slot = f"picked.{key}"
-    if picked != st.session_state.get(slot):
-        st.session_state[slot] = picked
-        CELL.set(picked)
+def take_cell_from_clicks(keys: Sequence[str]) -> bool:
+    """Choose the cell that was clicked in one of these cubes; returns whether there was a click."""
+    clicks = [cell for key in keys if (cell := _news(key, "picked")) is not _NOTHING]
+    for cell in clicks:
+        CELL.set(cell)
+    return bool(clicks)
 
 
 def publish_cell() -> None:
@@ -131,8 +135,13 @@ def keep_pace(key: str, given: float | None, moving: bool) -> None:
         st.rerun()
 
 
-def _advance(key: str, options: Sequence[int | str]) -> None:
-    """Move a slider that plays on by one, from its end back to its beginning."""
-    now = st.session_state.get(key, options[-1])
-    place = list(options).index(now) + 1 if now in options else 0
-    st.session_state[key] = options[place % len(options)]
+def _news(key: str, name: str) -> Any:
+    """What a cube told since this was asked last; one that is mounted anew has told nothing."""
+    slot = f"{name}.{key}"
+    told = reported(key).get(name, _NOTHING)
+    before = st.session_state.get(slot, _NOTHING)
+    st.session_state[slot] = told
+    return _NOTHING if told == before else told
+
+
+_NOTHING: Final = "nothing"

@@ -1,6 +1,7 @@
 """Colorings, cuts, surfaces and wiring of the cube, against plain formulas."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from lab.figures.lattice import (
     Cut,
     activity,
     agreement,
-    cell_field,
+    cell_fields,
     common_limits,
     depth,
+    differences,
     fit_components,
     lattice_scene,
     shown_cells,
@@ -80,19 +82,42 @@ def test_components_keep_their_colors_when_states_hardly_change(frame: CubeFrame
 
 
 def test_fields_of_a_frame(frame: CubeFrame) -> None:
-    change = cell_field(frame, "change", 2)
+    changes = cell_fields(frame, "change")
+    assert list(changes) == [1, 2]
+    change = changes[2]
     expected = np.sqrt(((frame.states[2] - frame.states[1]) ** 2).mean(axis=-1))
     np.testing.assert_allclose(change.values, expected, rtol=1e-5)
-    channel = cell_field(frame, "channel", 1, channel=4)
+    channels = cell_fields(frame, "channel", channel=4)
+    channel = channels[1]
     np.testing.assert_array_equal(channel.values, frame.states[1, :, 4])
     assert channel.limits[0] == -channel.limits[1]
-    expert = cell_field(frame, "expert", 1)
+    expert = cell_fields(frame, "expert")[1]
     assert expert.codes is not None
     np.testing.assert_array_equal(expert.codes, frame.gate[0].argmax(axis=1))
     with pytest.raises(ValueError, match="needs the components"):
-        cell_field(frame, "components", 1)
-    low, high = common_limits([change, channel])
-    assert low.limits == high.limits == (channel.limits[0], max(change.limits[1], channel.limits[1]))
+        cell_fields(frame, "components")
+    both = common_limits([changes, channels])
+    limits = {each.limits for fields in both for each in fields.values()}
+    assert limits == {(channel.limits[0], max(change.limits[1], channel.limits[1]))}
+
+
+def test_a_difference_is_right_minus_left_on_a_ramp_around_zero(frame: CubeFrame) -> None:
+    other = replace(frame, states=frame.states[:, ::-1] * 2)
+    left, right = (cell_fields(each, "channel", channel=3) for each in (frame, other))
+    found = differences(left, right)
+    expected = frame.states[:, ::-1, 3] * 2 - frame.states[:, :, 3]
+    for at, cells in found.items():
+        np.testing.assert_allclose(cells.values, expected[at], rtol=1e-6)
+        assert cells.limits == found[0].limits
+        assert cells.limits[0] == -cells.limits[1]
+        assert cells.label == "right minus left: channel 3"
+    end = max(abs(np.percentile(expected, (1, 99))))
+    assert found[0].limits[1] == pytest.approx(end, rel=1e-5)
+    experts = differences(cell_fields(frame, "expert"), cell_fields(other, "expert"))
+    np.testing.assert_allclose(experts[2].values, activity(other.states)[2] - activity(frame.states)[2])
+    assert experts[2].codes is None
+    with pytest.raises(ValueError, match="different sizes"):
+        differences(left, {0: replace(left[0], dimensions=(3, 5, 4))})
 
 
 def test_cuts() -> None:

@@ -1,6 +1,5 @@
 """The Lattice page in Streamlit's own test runner."""
 
-import numpy as np
 import pytest
 from lattice_page import open_page, sent, text, train
 
@@ -74,10 +73,38 @@ def test_two_lattice_steps_share_ramp_and_camera_and_scrub(run: str) -> None:
     left, right = sent(app)
     assert left["camera"] == right["camera"] == "lattice"
     assert left["scene"]["legend"] == right["scene"]["legend"]
-    assert "after 3 lattice steps" in left["label"]
-    assert "after 0 lattice steps" in right["label"]
-    app.slider(key="lattice_step_0").set_value(1).run()
-    assert "after 1 lattice steps" in sent(app)[0]["label"]
+    assert (left["film"]["at"], right["film"]["at"]) == (3, 0)
+    assert left["film"]["name"] != right["film"]["name"]
+
+
+def test_the_steps_of_a_forward_pass_are_a_film_that_both_cubes_play_together(run: str) -> None:
+    app = open_page("lattice", lattice_beside="sentence", lattice_step="1")
+    left, right = (cube["film"] for cube in sent(app))
+    assert left["name"] == right["name"]
+    assert (left["first"], left["last"], left["at"]) == (0, 3, 1)
+    assert set(left["others"]) == {"0", "2", "3"}
+    assert app.query_params["lattice_step"] in ("1", ["1"])
+    (change,) = sent(open_page("lattice", lattice_coloring="Change", lattice_step="0"))
+    assert (change["film"]["first"], change["film"]["at"]) == (1, 1)
+
+
+def test_a_fog_has_a_slider_for_the_lattice_step(run: str) -> None:
+    app = open_page("lattice", lattice_show="Volume", lattice_step="2")
+    (slider,) = (each for each in app.slider if each.label == "Lattice step")
+    assert slider.value == 2
+    slider.set_value(1).run()
+    assert app.query_params["lattice_step"] in ("1", ["1"])
+
+
+@pytest.mark.parametrize("kind", ["lattice step", "sentence"])
+def test_a_third_cube_shows_the_difference(service: TrainingService, run: str, kind: str) -> None:
+    app = open_page("lattice", lattice_beside=kind, lattice_subtracts="true", lattice_coloring="Channel")
+    left, _, third = sent(app)
+    assert third["camera"] == left["camera"]
+    legend = third["scene"]["legend"]
+    assert legend["label"] == "right minus left: channel 0"
+    assert legend["low"] == -legend["high"]
+    assert (third["film"] is None) == (kind == "lattice step")
 
 
 def test_a_cell_shows_its_state_gate_and_neighbors(service: TrainingService, run: str) -> None:
@@ -142,13 +169,3 @@ def test_a_run_without_pictures_says_what_to_do(service: TrainingService, run: s
     (cube,) = sent(open_page("lattice", run=run))
     assert cube["scene"] is None
     assert "Type or choose a sentence" in cube["empty"]
-
-
-def test_playing_moves_on_by_itself(run: str) -> None:
-    app = open_page("lattice")
-    app.toggle(key="lattice_step_0_play").set_value(True).run()
-    seen = []
-    for _ in range(4):
-        seen.append(int(np.asarray(app.slider(key="lattice_step_0").value)))
-        app.run()
-    assert sorted(seen) == [0, 1, 2, 3]

@@ -3,14 +3,17 @@
 import io
 import re
 import subprocess
+from base64 import b64decode
 
 import numpy as np
 import pytest
+from lattice_page import sent_header
 from PIL import Image
 
 from lab import render
-from lab.export import scene_html
+from lab.export import film_html
 from lab.figures.lattice import CellField, Cut, lattice_scene
+from lab.films import film
 from lab.render import RenderError, Viewpoint, check_rendering, scene_mesh, scene_png, volume_png
 
 SIZE = (4, 4, 4)
@@ -69,12 +72,13 @@ def test_without_graphics_libraries_it_is_said_what_to_install(monkeypatch: pyte
 
 
 def test_the_html_holds_all_pictures_and_asks_nobody(field: CellField) -> None:
-    scenes = {
-        f"lattice step {at}": lattice_scene(field, Cut("slices", planes=(at, 0, 0))) for at in range(3)
-    }
-    page = scene_html(scenes, title="A </script> cube", caption='"quoted" & <b>')
+    scenes = film(
+        lambda at: lattice_scene(field, Cut("slices", planes=(at, 0, 0))), 0, 2, 2, name="made up"
+    )
+    page = film_html(scenes, title="A </script> cube", caption='"quoted" & <b>')
     assert page.count("</script>") == 1
-    assert '"lattice step 2"' in page
+    (message,) = re.findall(r'atob\("([^"]+)"\)', page)
+    assert len(sent_header(b64decode(message))["film"]["others"]) == 2
     assert "A &lt;/script&gt; cube" in page
     outside = page[: page.index("const source")]
     assert not re.search(r"https?:|src=|@import|url\(", outside)

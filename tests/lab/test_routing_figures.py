@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cellnet.lattice.geometry import TIERS
 from cellnet.similarity import ExpertMeasures
 from lab.figures.routing import (
     MAX_POINTS,
@@ -11,13 +12,14 @@ from lab.figures.routing import (
     expert_ramp,
     gate_entropy,
     in_triangle,
+    largest_weight,
     norms_figure,
     overview_scene,
     region_usage,
     sampled_cells,
     similarity_figure,
     ternary_figure,
-    weight_scenes,
+    weight_scene,
 )
 from lab.training import CubeFrame
 
@@ -42,9 +44,10 @@ def test_scenes_are_the_gate_of_the_step(frame: CubeFrame) -> None:
     np.testing.assert_array_equal(dominant.colors, frame.gate[1].argmax(axis=1)[dominant.geometry.cells])
     entropy = overview_scene(frame, 1, "entropy", everything)
     assert (entropy.legend.low, entropy.legend.high) == (0.0, 1.0)
-    scenes = weight_scenes(frame, 2, np.arange(27) < 5)
-    high = np.percentile(frame.gate, 99)
-    for place, scene in enumerate(scenes.values()):
+    high = largest_weight(frame)
+    assert high == pytest.approx(np.percentile(frame.gate, 99))
+    for place, tier in enumerate(TIERS):
+        scene = weight_scene(frame, 2, tier, np.arange(27) < 5, high)
         assert scene.geometry.shown == 5
         expected = np.rint(np.clip(frame.gate[1, :, place] / high, 0, 1) * 255)
         np.testing.assert_allclose(scene.colors, expected[scene.geometry.cells], atol=1)

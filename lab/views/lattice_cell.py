@@ -1,0 +1,123 @@
+"""The chosen cell of the Lattice page: state, history, neighbors and gate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+import streamlit as st
+
+from cellnet.settings import Settings
+from lab.colors import EXPERT_COLORS
+from lab.components.cube import Ring
+from lab.figures.cell import cell_facts, cell_panel, history_panel, neighbor_list, neighbor_table
+from lab.figures.lattice import Wiring, wiring
+from lab.jobs import JOBS
+from lab.pictures import Pictures, Source, cell_history
+from lab.training import CubeFrame
+from lab.views.scrub import publish_cell
+from lab.views.source import CELL
+
+_MOST_HISTORY: Final = 32
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The chosen cell.
+
+    Attributes:
+        cell: its number; None while none is chosen.
+        wired: whom it sees; None where that is not known.
+        alone: whether the cube shows only it and those that it sees.
+        outlined: whether those are outlined in the colors of their tiers.
+    """
+
+    cell: int | None = None
+    wired: Wiring | None = None
+    alone: bool = False
+    outlined: bool = False
+
+    @property
+    def only(self) -> tuple[int, ...] | None:
+        """The cells to show at most; None for all."""
+        if self.wired is None or not self.alone:
+            return None
+        return (self.wired.cell, *(int(other) for each in self.wired.neighbors.values() for other in each))
+
+    @property
+    def rings(self) -> list[Ring]:
+        """The outlines to draw."""
+        if self.wired is None or not self.outlined:
+            return []
+        return [
+            Ring(f"{tier} neighbor", EXPERT_COLORS[tier], cells)
+            for tier, cells in self.wired.neighbors.items()
+        ]
+
+
+def choose_cell(count: int, settings: Settings | None) -> Chosen:
+    """The cell by its number, and how its neighbors are shown.
+
+    Args:
+        count: of cells in the cube.
+        settings: of the run, from which it is known whom a cell sees.
+    """
+    number, more = st.columns([2, 3], vertical_alignment="bottom")
+    cell = number.number_input(
+        "Cell",
+        min_value=0,
+        max_value=count - 1,
+        value=CELL.value,
+        key=CELL.key,
+        placeholder="click one",
+        help="Its number in the linear order, (x * Y + y) * Z + z. Click a cell in the cube, or type.",
+    )
+    publish_cell()
+    outlined = more.checkbox(
+        "Outline its neighbors",
+        True,
+        key="lattice_outline",
+        disabled=cell is None,
+        bind="query-params",
+        help="In the colors of their tiers. Cut the cube open to see those inside.",
+    )
+    alone = more.checkbox(
+        "Only its neighbors",
+        key="lattice_only_neighbors",
+        disabled=cell is None,
+        bind="query-params",
+        help="Leave in the cube only the cell and those that it sees.",
+    )
+    fits = settings is not None and cell is not None and cell < settings.lattice.cell_count
+    return Chosen(cell, wiring(settings, cell) if fits else None, alone, outlined)
+
+
+def cell_inspector(pictures: Pictures, source: Source, chosen: Chosen, frame: CubeFrame, at: int) -> bool:
+    """The panel of the chosen cell; returns whether its history is still being read."""
+    cell = chosen.cell
+    if cell is None:
+        st.info("Click a cell of the cube to see its state, its history, its neighbors and its gate.")
+        return False
+    st.html(cell_facts(frame, at, cell) + cell_panel(frame, at, cell))
+    if chosen.wired is not None:
+        st.html(neighbor_table(chosen.wired, frame, at))
+        st.html(neighbor_list(chosen.wired, frame))
+    return _history(pictures, source, cell)
+
+
+def _history(pictures: Pictures, source: Source, cell: int) -> bool:
+    run_id = pictures.run_id(source.run)
+    steps = pictures.service.frames(run_id).steps() if run_id is not None else []
+    if len(steps) < 2:
+        return False
+    frames = pictures.service.frames(str(run_id))
+    places = np.linspace(0, len(steps) - 1, min(len(steps), _MOST_HISTORY)).round().astype(int)
+    chosen = tuple(steps[place] for place in places)
+    answer = JOBS.newest(("history", run_id, cell), chosen, partial(cell_history, frames, chosen, cell))
+    if answer.value is not None:
+        st.html(history_panel(*answer.value))
+    elif answer.error:
+        st.caption(answer.error)
+    return answer.pending
