@@ -11,7 +11,7 @@ import numpy as np
 from cellnet.errors import RunError
 from cellnet.inspection import Inspection, inspection_bytes
 from cellnet.settings import Settings
-from lab.figures.lattice import Floats, agreement
+from lab.figures.fields import Floats, agreement
 from lab.jobs import Answer, Jobs
 from lab.students import LIVE, Student, StudentShelf
 from lab.training import CubeFrame, TrainingService

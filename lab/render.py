@@ -6,12 +6,10 @@ all drawing is done in one thread, by plotters that live for one picture, after 
 
 from __future__ import annotations
 
-import math
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final, TypeVar
@@ -22,8 +20,9 @@ import pyvista as pv
 from PIL import Image
 
 from cellnet.errors import CellnetError
-from lab.figures.lattice import CellField
+from lab.figures.fields import CellField
 from lab.scenes import Geometry, Mesh, Scene, face_corners
+from lab.viewpoint import ANGLE, Viewpoint
 
 Result = TypeVar("Result")
 _TRIAL: Final = (
@@ -31,50 +30,11 @@ _TRIAL: Final = (
     "assert p.screenshot(return_img=True).std() > 0"
 )
 _PATIENCE: Final = 120.0
-_MARGIN: Final = 1.12
-_ANGLE: Final = 22.0
 _thread: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cellnet-render")
 
 
 class RenderError(CellnetError):
     """The server cannot draw pictures."""
-
-
-@dataclass(frozen=True)
-class Viewpoint:
-    """Where to look from.
-
-    Attributes:
-        position, focal_point: in cell edges.
-        up: direction.
-    """
-
-    position: tuple[float, float, float]
-    focal_point: tuple[float, float, float]
-    up: tuple[float, float, float] = (0.0, 0.0, 1.0)
-
-    @classmethod
-    def around(cls, extent: Sequence[float], azimuth: float = -56.0, elevation: float = 26.0) -> Viewpoint:
-        """Look at the middle of a box from an angle around z and one up from the floor, in degrees."""
-        around, up = math.radians(azimuth), math.radians(elevation)
-        toward = (math.cos(up) * math.cos(around), math.cos(up) * math.sin(around), math.sin(up))
-        distance = math.hypot(*extent) / 2 / math.sin(math.radians(_ANGLE / 2)) * _MARGIN
-        x, y, z = (length / 2 + part * distance for length, part in zip(extent, toward, strict=True))
-        a, b, c = (length / 2 for length in extent)
-        return cls((x, y, z), (a, b, c))
-
-    @classmethod
-    def parse(cls, text: str) -> Viewpoint:
-        """Nine numbers as `lab.components.cube.reported_camera` gives them.
-
-        Raises:
-            ValueError: if they are none.
-        """
-        numbers = [float(part) for part in text.split(",")]
-        if len(numbers) != 9 or not all(map(math.isfinite, numbers)):
-            raise ValueError(f"{text!r} is no camera; it takes nine numbers")
-        a, b, c, d, e, f, g, h, i = numbers
-        return cls((a, b, c), (d, e, f), (g, h, i))
 
 
 @lru_cache(maxsize=1)
@@ -182,7 +142,7 @@ def _picture(
             if background is not None:
                 plotter.set_background(background)
             draw(plotter)
-            plotter.camera.view_angle = _ANGLE
+            plotter.camera.view_angle = ANGLE
             plotter.camera.focal_point = view.focal_point
             plotter.camera.position = view.position
             plotter.camera.up = view.up

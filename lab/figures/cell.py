@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from lab.colors import EXPERT_COLORS
 from lab.figures import inline
-from lab.figures.lattice import Floats, Wiring, activity, depth, position_of
+from lab.figures.fields import Floats, activity
+from lab.figures.wiring import Wiring, depth, position_of
 from lab.training import CubeFrame
 
 _LISTED = 40

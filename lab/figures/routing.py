@@ -14,8 +14,9 @@ import plotly.graph_objects as go
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.similarity import ExpertMeasures
 from lab.colors import EXPERT_COLORS, hex_to_rgb
-from lab.figures.lattice import Floats, depth, position_of
+from lab.figures.fields import Floats
 from lab.figures.layout import PAPER, finished
+from lab.figures.wiring import depth, position_of
 from lab.scenes import BoolArray, Scene, category_scene, scalar_scene
 from lab.training import CubeFrame
 from lab.training.frames import FrameSummary

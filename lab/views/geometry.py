@@ -32,6 +32,7 @@ from lab.forms import FIELDS, Form, renew
 from lab.training import Snapshot, TrainingService
 from lab.views.choice import Choice
 from lab.views.markup import table_markup, tier_markup
+from lab.views.scrub import camera_from_link, publish_camera
 from lab.views.status import order
 from lab.views.steering import RATIOS
 
@@ -280,7 +281,8 @@ def _neighborhood(settings: Settings) -> None:
         default="opened",
         required=True,
         key="geometry_view",
-        label_visibility="collapsed",
+        help="The neighbors of the cell below, in the colors of their tiers: cut through, so that the cell "
+        "can be seen, or all of them; or with the cells that it does not see.",
         bind="query-params",
         width="stretch",
     )
@@ -295,7 +297,10 @@ def _neighborhood(settings: Settings) -> None:
             height=CUBE_HEIGHT,
             label=f"Neighborhood of cell {cell}",
             selected=_index(cell, lattice.dimensions),
+            start=camera_from_link(),
+            reports_camera=True,
         )
+    publish_camera(_CUBE)
     codes = neighborhood(lattice, cell)
     counts = [int((codes == code).sum()) for code in range(len(KIND_COLORS))]
     st.caption(

@@ -11,24 +11,21 @@ from streamlit.delta_generator import DeltaGenerator
 
 from cellnet.settings import Settings
 from lab.components import cube
-from lab.components.cube import reported_camera
-from lab.figures.lattice import (
+from lab.figures.cuts import Cut, lattice_scene
+from lab.figures.fields import (
     CellField,
     Components,
-    Cut,
     Floats,
     cell_fields,
     common_limits,
     differences,
     first_step,
     fit_components,
-    lattice_scene,
 )
 from lab.films import Film, film
 from lab.pictures import Pictures, Source
 from lab.scenes import Scene
 from lab.training import CubeFrame
-from lab.views.address import arrived, publish
 from lab.views.choice import Choice
 from lab.views.lattice_cell import Chosen, cell_inspector, choose_cell
 from lab.views.lattice_files import offer_files
@@ -36,9 +33,11 @@ from lab.views.lattice_fog import fog
 from lab.views.lattice_look import Look, Shown
 from lab.views.scrub import (
     LATTICE_STEP,
+    camera_from_link,
     choose_training_step,
     keep_pace,
     lattice_step,
+    publish_camera,
     take_cell_from_clicks,
     take_cell_from_link,
 )
@@ -249,8 +248,7 @@ def _draw(views: list[Shown], beside: Beside | None, look: Look, chosen: Chosen)
     if third:
         with columns[-1]:
             _draw_difference(views, look, height, chosen)
-    if (camera := reported_camera(KEYS[0])) is not None:
-        publish("camera", camera)
+    publish_camera(KEYS[0])
     return offer_files(views[0], films[0].scene, look.cut, KEYS[0])
 
 
@@ -287,7 +285,7 @@ def _cube(
         selected=chosen.cell,
         rings=chosen.rings,
         camera="lattice",
-        start=arrived("camera") if side == 0 else None,
+        start=camera_from_link() if side == 0 else None,
         reports_camera=side == 0,
     )
 

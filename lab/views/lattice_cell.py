@@ -13,7 +13,7 @@ from cellnet.settings import Settings
 from lab.colors import EXPERT_COLORS
 from lab.components.cube import Ring
 from lab.figures.cell import cell_facts, cell_panel, history_panel, neighbor_list, neighbor_table
-from lab.figures.lattice import Wiring, wiring
+from lab.figures.wiring import Wiring, wiring
 from lab.jobs import JOBS
 from lab.pictures import Pictures, Source, cell_history
 from lab.training import CubeFrame

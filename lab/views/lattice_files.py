@@ -13,11 +13,12 @@ import streamlit as st
 
 from lab.components.cube import reported_camera
 from lab.export import film_html
-from lab.figures.lattice import Cut, lattice_scene
+from lab.figures.cuts import Cut, lattice_scene
 from lab.films import film
 from lab.jobs import JOBS
-from lab.render import Viewpoint, scene_png
+from lab.render import scene_png
 from lab.scenes import Scene
+from lab.viewpoint import Viewpoint
 from lab.views.lattice_look import Shown
 from lab.views.tab import tab
 

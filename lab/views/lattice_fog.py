@@ -9,7 +9,8 @@ import streamlit as st
 
 from lab.figures import inline
 from lab.jobs import JOBS
-from lab.render import Viewpoint, volume_png
+from lab.render import volume_png
+from lab.viewpoint import Viewpoint
 from lab.views.lattice_look import Look, Shown
 from lab.views.tab import tab
 

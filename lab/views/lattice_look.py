@@ -8,7 +8,8 @@ import streamlit as st
 
 from cellnet.settings import Settings
 from lab.figures import inline
-from lab.figures.lattice import COLORING_HELP, COLORINGS, SHOWS, CellField, Coloring, Cut, Show
+from lab.figures.cuts import SHOWS, Cut, Show
+from lab.figures.fields import COLORING_HELP, COLORINGS, CellField, Coloring
 from lab.pictures import Source
 from lab.scenes import Dimensions
 from lab.training import CubeFrame

@@ -19,7 +19,6 @@ from cellnet.similarity import ExpertMeasures, measure_experts
 from lab.colors import EXPERT_COLORS
 from lab.components import cube
 from lab.figures import inline
-from lab.figures.lattice import depth, wiring
 from lab.figures.routing import (
     OVERVIEWS,
     Overview,
@@ -37,6 +36,7 @@ from lab.figures.routing import (
     usage_over_training,
     weight_scene,
 )
+from lab.figures.wiring import depth, wiring
 from lab.films import film
 from lab.jobs import JOBS
 from lab.pictures import Pictures, Source
@@ -46,11 +46,13 @@ from lab.views.address import arrived, publish
 from lab.views.choice import Choice
 from lab.views.scrub import (
     LATTICE_STEP,
+    camera_from_link,
     choose_box,
     choose_training_step,
     chosen_training_step,
     keep_pace,
     lattice_step,
+    publish_camera,
     publish_cell,
     take_cell_from_clicks,
     take_cell_from_link,
@@ -233,7 +235,10 @@ def _draw(
                 label=f"{scenes.scene.legend.label} at training step {frame.step}",
                 selected=CELL.value,
                 camera="routing",
+                start=camera_from_link() if key == _KEYS[0] else None,
+                reports_camera=key == _KEYS[0],
             )
+    publish_camera(_KEYS[0])
     place.html(inline.caption(frame.text, f"step {frame.step:,}, cosine {frame.cosine:.3f}"))
 
 

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import streamlit as st
 
-from lab.components.cube import reported
+from lab.components.cube import reported, reported_camera
 from lab.pictures import NEWEST, Pictures, Source
 from lab.scenes import ClipBox, Dimensions
+from lab.viewpoint import Viewpoint
 from lab.views.address import arrived, publish, whole_number
 from lab.views.choice import Choice
 from lab.views.source import CELL, STEP, choose_step
@@ -80,6 +81,25 @@ def lattice_step(
         )
     publish(name, None if choice.value is None else str(choice.value))
     return at
+
+
+def camera_from_link() -> str | None:
+    """Where a link wants one to look from, once; says so if it cannot be read."""
+    asked = arrived("camera")
+    if asked is None:
+        return None
+    try:
+        Viewpoint.parse(asked)
+    except ValueError:
+        st.warning(f"The address names a camera that is none: {asked[:60]!r}. It takes nine numbers.")
+        return None
+    return asked
+
+
+def publish_camera(key: str) -> None:
+    """Show in the page's address where the camera of a cube stands, once it has told."""
+    if (camera := reported_camera(key)) is not None:
+        publish("camera", camera)
 
 
 def choose_box(dimensions: Dimensions, key: str) -> ClipBox:

@@ -8,21 +8,18 @@ import pytest
 
 from cellnet.settings import preset, with_changes
 from lab.figures.cell import cell_panel, history_panel, neighbor_table
-from lab.figures.inline import bars, heatmap, stacks
-from lab.figures.lattice import (
+from lab.figures.cuts import Cut, lattice_scene, shown_cells
+from lab.figures.fields import (
     CellField,
-    Cut,
     activity,
     agreement,
     cell_fields,
     common_limits,
-    depth,
     differences,
     fit_components,
-    lattice_scene,
-    shown_cells,
-    wiring,
 )
+from lab.figures.inline import bars, heatmap, stacks
+from lab.figures.wiring import depth, wiring
 from lab.surfaces import isosurface
 from lab.training import CubeFrame
 

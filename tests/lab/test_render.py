@@ -12,9 +12,11 @@ from PIL import Image
 
 from lab import render
 from lab.export import film_html
-from lab.figures.lattice import CellField, Cut, lattice_scene
+from lab.figures.cuts import Cut, lattice_scene
+from lab.figures.fields import CellField
 from lab.films import film
-from lab.render import RenderError, Viewpoint, check_rendering, scene_mesh, scene_png, volume_png
+from lab.render import RenderError, check_rendering, scene_mesh, scene_png, volume_png
+from lab.viewpoint import Viewpoint
 
 SIZE = (4, 4, 4)
 

@@ -5,7 +5,7 @@ from lattice_page import open_page, sent, train
 from streamlit.testing.v1 import AppTest
 from training_data import small_settings
 
-from lab.figures.lattice import wiring
+from lab.figures.wiring import wiring
 from lab.training import TrainingService
 
 

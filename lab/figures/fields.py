@@ -1,34 +1,15 @@
-"""The cube from inside: what to color its cells by, which of them to show, and how a cell is wired."""
+"""What cells are colored by: one value, color or kind for each cell of a picture."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from cellnet.lattice.geometry import TIERS, Tier, tier_offsets
-from cellnet.settings import Settings
-from lab.colors import EXPERT_COLORS, color_table, hex_to_rgb
-from lab.scenes import (
-    BoolArray,
-    ClipBox,
-    Dimensions,
-    Legend,
-    Scene,
-    Spacing,
-    category_scene,
-    cell_count,
-    quantize,
-    rgb_scene,
-    scalar_scene,
-    visible_cells,
-)
-from lab.surfaces import isosurface
+from lab.scenes import Dimensions
 from lab.training import CubeFrame
 
 Floats = npt.NDArray[np.float32]
@@ -47,16 +28,6 @@ COLORING_HELP: Final = (
     "changed. Agreement: mean cosine of a cell's states between held-out sentences; 1 means that the cell "
     "answers all of them alike. Expert: the one with the largest weight in the step."
 )
-Show = Literal["whole", "layers", "slices", "box", "threshold", "surface", "volume"]
-SHOWS: Final[dict[Show, str]] = {
-    "whole": "Whole",
-    "layers": "Layers",
-    "slices": "Slices",
-    "box": "Clip box",
-    "threshold": "Threshold",
-    "surface": "Surface",
-    "volume": "Volume",
-}
 _ACTIVITY: Final = "activity (rms of the state)"
 _DIVERGING: Final = "berlin"
 _ENDS: Final = (1, 99)
@@ -84,31 +55,6 @@ class CellField:
     colormap: str = "viridis"
     rgb: Floats | None = None
     codes: npt.NDArray[np.int64] | None = None
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Which cells to show.
-
-    Attributes:
-        show: the way to cut.
-        gap: room between layers, in cell edges.
-        axis: along which layers stand apart: 0, 1, 2 for x, y, z.
-        planes: cells of the slices across x, y and z; None for no slice.
-        box: first and last cell along each axis.
-        share: part of the ramp to show, from 0 to 1.
-        level: where on the ramp a surface runs, from 0 to 1.
-        only: cells to show at most; None for all.
-    """
-
-    show: Show = "whole"
-    gap: float = 1.2
-    axis: int = 2
-    planes: tuple[int | None, int | None, int | None] = (None, None, None)
-    box: ClipBox | None = None
-    share: tuple[float, float] = (0.0, 1.0)
-    level: float = 0.7
-    only: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -293,146 +239,6 @@ def differences(left: Mapping[int, CellField], right: Mapping[int, CellField]) -
 def _difference(like: CellField, values: Floats, end: float) -> CellField:
     label = like.label if like.rgb is None and like.codes is None else _ACTIVITY
     return CellField(like.dimensions, f"right minus left: {label}", values, (-end, end), _DIVERGING)
-
-
-def shown_cells(cells: CellField, cut: Cut) -> BoolArray:
-    """Which of N cells a cut leaves, (N,) bool."""
-    shape = cells.dimensions
-    threshold = None
-    if cut.show == "threshold":
-        low, high = cells.limits
-        # The ends of the ramp stand for everything beyond them.
-        first, last = (low + share * (high - low) for share in cut.share)
-        threshold = (
-            -np.inf if cut.share[0] <= 0 else first,
-            np.inf if cut.share[1] >= 1 else last,
-        )
-    visible = visible_cells(
-        shape, cells.values, threshold=threshold, clip=cut.box if cut.show == "box" else None
-    )
-    if cut.show == "slices":
-        visible = np.zeros(cell_count(shape), dtype=np.bool_)
-        solid = visible.reshape(shape)
-        for axis, place in enumerate(cut.planes):
-            if place is not None:
-                np.moveaxis(solid, axis, 0)[place] = True
-    if cut.only is not None:
-        chosen = np.zeros_like(visible)
-        chosen[list(cut.only)] = True
-        visible = visible & chosen
-    return visible
-
-
-def lattice_scene(cells: CellField, cut: Cut) -> Scene:
-    """Colored cells, cut open; or a surface of equal values, colored by the cells at it."""
-    if cut.show == "surface":
-        return _surface_scene(cells, cut.level)
-    visible = shown_cells(cells, cut)
-    explode: Spacing | float = 0.0
-    if cut.show == "layers":
-        gaps = [0.0, 0.0, 0.0]
-        gaps[cut.axis] = cut.gap
-        explode = (gaps[0], gaps[1], gaps[2])
-    if cells.rgb is not None:
-        return rgb_scene(cells.dimensions, cells.rgb, label=cells.label, visible=visible, explode=explode)
-    if cells.codes is not None:
-        return category_scene(
-            cells.dimensions,
-            cells.codes,
-            EXPERT_COLORS,
-            label=cells.label,
-            visible=visible,
-            explode=explode,
-        )
-    return scalar_scene(
-        cells.dimensions,
-        cells.values,
-        label=cells.label,
-        colormap=cells.colormap,
-        limits=cells.limits,
-        visible=visible,
-        explode=explode,
-    )
-
-
-def _surface_scene(cells: CellField, share: float) -> Scene:
-    low, high = cells.limits
-    level = low + share * (high - low)
-    mesh = isosurface(cells.dimensions, cells.values, level)
-    if cells.rgb is not None:
-        colors = np.rint(cells.rgb[mesh.cells] * 255).astype(np.uint8)
-        return Scene(mesh, colors, Legend("rgb", cells.label))
-    if cells.codes is not None:
-        table = np.array([hex_to_rgb(color) for color in EXPERT_COLORS.values()], dtype=np.uint8)
-        legend = Legend("categories", cells.label, names=tuple(EXPERT_COLORS))
-        return Scene(mesh, cells.codes[mesh.cells].astype(np.uint8), legend, table)
-    return Scene(
-        mesh,
-        quantize(cells.values[mesh.cells], low, high),
-        Legend("ramp", cells.label, low=low, high=high),
-        color_table(cells.colormap),
-    )
-
-
-@dataclass(frozen=True)
-class Wiring:
-    """Whom a cell sees: linear indices of its neighbors in each tier, nearest first."""
-
-    cell: int
-    position: tuple[int, int, int]
-    neighbors: Mapping[Tier, npt.NDArray[np.int64]] = field(default_factory=dict)
-
-
-@lru_cache(maxsize=64)
-def wiring(settings: Settings, cell: int) -> Wiring:
-    """The neighbors of a cell under these settings.
-
-    Raises:
-        ValueError: if there is no such cell.
-    """
-    lattice = settings.lattice
-    if not 0 <= cell < lattice.cell_count:
-        raise ValueError(
-            f"there is no cell {cell}; the cells of this cube are 0 to {lattice.cell_count - 1}"
-        )
-    offsets = tier_offsets(lattice, settings.neighbors.get_distance_thresholds(lattice))
-    position = position_of(cell, lattice.dimensions)
-    found: dict[Tier, npt.NDArray[np.int64]] = {}
-    for tier in TIERS:
-        moves = offsets.of(tier).numpy()
-        moves = moves[np.argsort(np.square(moves).sum(axis=1), kind="stable")]
-        there = np.asarray(position) + moves
-        if lattice.boundary == "toroidal":
-            there = there % np.asarray(lattice.dimensions)
-        else:
-            inside = ((there >= 0) & (there < lattice.dimensions)).all(axis=1)
-            there = there[inside]
-        found[tier] = np.ravel_multi_index(tuple(there.T), lattice.dimensions).astype(np.int64)
-    return Wiring(cell, position, found)
-
-
-def position_of(cell: int, dimensions: Dimensions) -> tuple[int, int, int]:
-    """Grid position of a cell of the linear order."""
-    x, y, z = (int(place) for place in np.unravel_index(cell, dimensions))
-    return x, y, z
-
-
-def depth(dimensions: Dimensions) -> npt.NDArray[np.int64]:
-    """Distance of each cell from the nearest face, in cells: (N,), 0 on the surface."""
-    grid = np.indices(dimensions)
-    layers = [np.minimum(place, length - 1 - place) for place, length in zip(grid, dimensions, strict=True)]
-    depths: npt.NDArray[np.int64] = np.minimum.reduce(layers).reshape(-1)
-    return depths
-
-
-def relative_changes(states: Floats) -> list[float]:
-    """rms(s_t+1 - s_t) / rms(s_t) of states (T + 1, ...), T values; 0 where a state is zero."""
-    changes = []
-    for before, after in pairwise(states):
-        size = float(np.square(before, dtype=np.float64).sum())
-        moved = float(np.square(after - before, dtype=np.float64).sum())
-        changes.append((moved / size) ** 0.5 if size > 0 else 0.0)
-    return changes
 
 
 def _limits(values: Floats) -> tuple[float, float]:

@@ -1,0 +1,65 @@
+"""Where a cell is, and whom it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from cellnet.lattice.geometry import TIERS, Tier, tier_offsets
+from cellnet.settings import Settings
+from lab.scenes import Dimensions
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Whom a cell sees: linear indices of its neighbors in each tier, nearest first."""
+
+    cell: int
+    position: tuple[int, int, int]
+    neighbors: Mapping[Tier, npt.NDArray[np.int64]] = field(default_factory=dict)
+
+
+@lru_cache(maxsize=64)
+def wiring(settings: Settings, cell: int) -> Wiring:
+    """The neighbors of a cell under these settings.
+
+    Raises:
+        ValueError: if there is no such cell.
+    """
+    lattice = settings.lattice
+    if not 0 <= cell < lattice.cell_count:
+        raise ValueError(
+            f"there is no cell {cell}; the cells of this cube are 0 to {lattice.cell_count - 1}"
+        )
+    offsets = tier_offsets(lattice, settings.neighbors.get_distance_thresholds(lattice))
+    position = position_of(cell, lattice.dimensions)
+    found: dict[Tier, npt.NDArray[np.int64]] = {}
+    for tier in TIERS:
+        moves = offsets.of(tier).numpy()
+        moves = moves[np.argsort(np.square(moves).sum(axis=1), kind="stable")]
+        there = np.asarray(position) + moves
+        if lattice.boundary == "toroidal":
+            there = there % np.asarray(lattice.dimensions)
+        else:
+            inside = ((there >= 0) & (there < lattice.dimensions)).all(axis=1)
+            there = there[inside]
+        found[tier] = np.ravel_multi_index(tuple(there.T), lattice.dimensions).astype(np.int64)
+    return Wiring(cell, position, found)
+
+
+def position_of(cell: int, dimensions: Dimensions) -> tuple[int, int, int]:
+    """Grid position of a cell of the linear order."""
+    x, y, z = (int(place) for place in np.unravel_index(cell, dimensions))
+    return x, y, z
+
+
+def depth(dimensions: Dimensions) -> npt.NDArray[np.int64]:
+    """Distance of each cell from the nearest face, in cells: (N,), 0 on the surface."""
+    grid = np.indices(dimensions)
+    layers = [np.minimum(place, length - 1 - place) for place, length in zip(grid, dimensions, strict=True)]
+    depths: npt.NDArray[np.int64] = np.minimum.reduce(layers).reshape(-1)
+    return depths
