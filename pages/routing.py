@@ -6,9 +6,9 @@ from lab.figures.inline import STYLE
 from lab.jobs import JOBS
 from lab.pictures import Pictures
 from lab.server import get_service, get_shelf
+from lab.views.region import choose_region
 from lab.views.routing import (
     choose_overview,
-    choose_region,
     choose_source,
     cubes,
     experts,

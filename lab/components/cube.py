@@ -16,6 +16,8 @@ from lab.films import Film
 from lab.scenes import Scene
 
 EMPTY: Final = "No data yet. Start a training to see the cube."
+CONTROLS: Final = 38
+"""Height of the controls of a film, in pixels, which is part of that of the view."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,9 @@ def cube_message(
         f"ring{place}": ring.cells.astype(np.uint32) for place, ring in enumerate(rings)
     }
     known = set(held.split())
+    others: dict[int, Scene] = {}
     if isinstance(scene, Film):
-        shown, others = scene.scene, {n: each for n, each in scene.scenes.items() if n != scene.at}
+        others = {number: each for number, each in scene.scenes.items() if number != scene.at}
         header["film"] = {
             "first": scene.first,
             "last": scene.last,
@@ -151,8 +154,7 @@ def cube_message(
             "word": scene.word,
             "others": {str(number): _outline(each) for number, each in others.items()},
         }
-    else:
-        shown, others = scene, {}
+    shown = scene.scene if isinstance(scene, Film) else scene
     if shown is not None:
         header["scene"] = {**_outline(shown), "legend": {**vars(shown.legend)}}
         arrays |= _arrays(shown, known)

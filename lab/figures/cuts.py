@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -59,6 +59,12 @@ class Cut:
     share: tuple[float, float] = (0.0, 1.0)
     level: float = 0.7
     only: tuple[int, ...] | None = None
+
+    def narrowed(self, only: tuple[int, ...] | None) -> Cut:
+        """The same cut with at most these of its cells."""
+        if only is None or self.only is None:
+            return replace(self, only=self.only if only is None else only)
+        return replace(self, only=tuple(sorted(set(self.only) & set(only))))
 
 
 def shown_cells(cells: CellField, cut: Cut) -> BoolArray:

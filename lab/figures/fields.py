@@ -212,10 +212,11 @@ def _ramps(
 
 
 def common_limits(cubes: Sequence[Mapping[int, CellField]]) -> list[dict[int, CellField]]:
-    """The same fields on one ramp, so that equal colors mean equal values."""
+    """The lattice steps that all cubes have, on one ramp, so that equal colors mean equal values."""
     limits = [each.limits for fields in cubes for each in fields.values()]
     both = min(low for low, _ in limits), max(high for _, high in limits)
-    return [{at: replace(each, limits=both) for at, each in fields.items()} for fields in cubes]
+    steps = sorted(set.intersection(*(set(fields) for fields in cubes)))
+    return [{at: replace(fields[at], limits=both) for at in steps} for fields in cubes]
 
 
 def differences(left: Mapping[int, CellField], right: Mapping[int, CellField]) -> dict[int, CellField]:

@@ -11,7 +11,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from cellnet.settings import Settings
 from lab.components import cube
-from lab.figures.cuts import Cut, lattice_scene
+from lab.components.cube import CONTROLS
+from lab.figures.cuts import Cut, lattice_scene, shown_cells
 from lab.figures.fields import (
     CellField,
     Components,
@@ -24,13 +25,14 @@ from lab.figures.fields import (
 )
 from lab.films import Film, film
 from lab.pictures import Pictures, Source
-from lab.scenes import Scene
+from lab.scenes import Scene, digest
 from lab.training import CubeFrame
 from lab.views.choice import Choice
 from lab.views.lattice_cell import Chosen, cell_inspector, choose_cell
 from lab.views.lattice_files import offer_files
 from lab.views.lattice_fog import fog
 from lab.views.lattice_look import Look, Shown
+from lab.views.region import keep_region
 from lab.views.scrub import (
     LATTICE_STEP,
     camera_from_link,
@@ -44,7 +46,7 @@ from lab.views.scrub import (
 from lab.views.source import RUN, TEXT, choose_run, choose_step, choose_text
 
 _HEIGHT: Final = 560
-_PAIR_HEIGHT: Final = 440
+_PAIR_HEIGHT: Final = 478
 _EMPTY_HEIGHT: Final = 220
 KEYS: Final = ("lattice", "lattice_b", "lattice_difference")
 _PACE: Final = "lattice_pace"
@@ -155,9 +157,7 @@ def _lattice(
             _say(cubes, notice)
         else:
             with cubes:
-                pending |= _draw(
-                    views, beside, replace(look, cut=replace(look.cut, only=chosen.only)), chosen
-                )
+                pending |= _draw(views, beside, replace(look, cut=look.cut.narrowed(chosen.only)), chosen)
         with panel:
             pending |= cell_inspector(pictures, source, chosen, frames[0], steps[0])
     follows = pictures.service.snapshot().phase.is_active and any(each.follows for each in sources)
@@ -232,9 +232,13 @@ def _choose_cell(frame: CubeFrame, settings: Settings | None) -> Chosen:
 def _draw(views: list[Shown], beside: Beside | None, look: Look, chosen: Chosen) -> bool:
     """Draw the cubes beside each other; returns whether something is still being computed."""
     height = _HEIGHT if len(views) == 1 else _PAIR_HEIGHT
-    if look.cut.show == "volume":
-        return fog(views, look, height)
     third = beside is not None and beside.subtracts
+    if look.cut.show == "volume":
+        if third:
+            st.caption("A difference is not drawn as a fog. Show the cubes in another way to see it.")
+        return fog(views, look, height)
+    if look.cut.show != "surface":
+        keep_region("lattice", shown_cells(views[0].fields[views[0].at], look.cut))
     columns = st.columns(len(views) + third, gap="small")
     apart = beside is not None and beside.differs_in == "lattice step"
     films = [
@@ -259,7 +263,7 @@ def _draw_difference(views: list[Shown], look: Look, height: int, chosen: Chosen
         st.info("Cubes of different sizes have no difference. Choose another run.")
     elif left.at != right.at:
         fields = differences({0: left.fields[left.at]}, {0: right.fields[right.at]})
-        _cube(2, lattice_scene(fields[0], look.cut), views, look, height, chosen)
+        _cube(2, lattice_scene(fields[0], look.cut), views, look, height - CONTROLS, chosen)
     else:
         fields = differences(left.fields, right.fields)
         _cube(2, _film(fields, look.cut, left.at, "lattice"), views, look, height, chosen)
@@ -279,7 +283,7 @@ def _cube(
         scene,
         key=KEYS[side],
         seq=sum(shown.frame.number for shown in about),
-        stream="/".join(shown.name(look) for shown in about) + f"/{chosen.cell}/{chosen.outlined}",
+        stream=digest([shown.name(look) for shown in about] + [chosen.cell, chosen.outlined]),
         height=height,
         label=f"{'Cube' if len(about) == 1 else 'Difference of the cubes'} at training step {steps}",
         selected=chosen.cell,

@@ -78,6 +78,7 @@ def _file(label: str, words: str, work: Callable[[], bytes], name: str) -> bool:
             name,
             key=f"{slot}.download",
             type="primary",
+            help="Save the file where your browser keeps downloads.",
             on_click="ignore",
             width="stretch",
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import streamlit as st
 
 from cellnet.settings import Settings
@@ -13,6 +14,7 @@ from lab.figures.fields import COLORING_HELP, COLORINGS, CellField, Coloring
 from lab.pictures import Source
 from lab.scenes import Dimensions
 from lab.training import CubeFrame
+from lab.views.region import kept_region
 from lab.views.scrub import choose_box
 
 
@@ -94,7 +96,20 @@ def choose_look(settings: Settings) -> Look:
             )
     with show:
         cut = _choose_cut(kind, settings.lattice.dimensions)
-    return Look(coloring, channel, cut)
+        region = _choose_routed(settings.lattice.cell_count)
+    return Look(coloring, channel, replace(cut, only=region))
+
+
+def _choose_routed(count: int) -> tuple[int, ...] | None:
+    """The region of the Routing page, if there is one and it is wanted."""
+    region = kept_region("routing", count)
+    if region is None or not st.checkbox(
+        f"Only the region of Routing ({int(region.sum()):,} cells)",
+        key="lattice_routed",
+        help="The cells that were chosen on the page Routing, such as with the lasso in its triangle.",
+    ):
+        return None
+    return tuple(np.flatnonzero(region).tolist())
 
 
 def _choose_cut(kind: Show, dimensions: Dimensions) -> Cut:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import streamlit as st
@@ -14,7 +14,6 @@ from cellnet.errors import RunError
 from cellnet.interventions import Intervention
 from cellnet.lattice.geometry import TIERS
 from cellnet.repair import damage_costs
-from cellnet.settings import Settings
 from cellnet.similarity import ExpertMeasures, measure_experts
 from lab.colors import EXPERT_COLORS
 from lab.components import cube
@@ -36,18 +35,15 @@ from lab.figures.routing import (
     usage_over_training,
     weight_scene,
 )
-from lab.figures.wiring import depth, wiring
 from lab.films import film
 from lab.jobs import JOBS
 from lab.pictures import Pictures, Source
-from lab.scenes import BoolArray, Scene, visible_cells
+from lab.scenes import BoolArray, Scene
 from lab.training import CubeFrame
-from lab.views.address import arrived, publish
-from lab.views.choice import Choice
+from lab.views.region import take_triangle
 from lab.views.scrub import (
     LATTICE_STEP,
     camera_from_link,
-    choose_box,
     choose_training_step,
     chosen_training_step,
     keep_pace,
@@ -55,30 +51,18 @@ from lab.views.scrub import (
     publish_camera,
     publish_cell,
     take_cell_from_clicks,
-    take_cell_from_link,
 )
 from lab.views.source import CELL, RUN, TEXT, choose_run, choose_text
 
 _PACE: Final = "routing_pace"
-_HEIGHT: Final = 310
+_HEIGHT: Final = 348
 _EMPTY_HEIGHT: Final = 220
-_PICKED: Final = "routing_picked"
 _MOMENT: Final = "routing_moment"
 _KEYS: Final = tuple(f"routing_cube_{name}" for name in ("overview", *TIERS))
 _MEASURE: Final = "routing_measure"
-_REGION: Final = Choice("routing_region")
 _CHART: Final[dict[str, Any]] = {"displaylogo": False}
 SAMPLE: Final = 64
 """Held-out sentences that the experts are measured on."""
-
-Region = Literal["all", "box", "depth", "triangle", "neighbors"]
-REGIONS: Final[dict[Region, str]] = {
-    "all": "All cells",
-    "box": "Box",
-    "depth": "Depth",
-    "triangle": "Chosen in the triangle",
-    "neighbors": "Around a cell",
-}
 
 
 @dataclass(frozen=True)
@@ -113,65 +97,6 @@ def choose_overview() -> Overview:
         bind="query-params",
     )
     return overview
-
-
-def choose_region(settings: Settings) -> BoolArray | None:
-    """The cells to look at, (N,) bool; None for all."""
-    take_cell_from_link(settings.lattice.cell_count)
-    dimensions = settings.lattice.dimensions
-    kind_place, more = st.columns([3, 2])
-    if (asked := arrived("region")) in REGIONS:
-        _REGION.set(asked)
-    kind: Region = kind_place.segmented_control(
-        "Region",
-        list(REGIONS),
-        format_func=REGIONS.__getitem__,
-        default=_REGION.value or "all",
-        required=True,
-        key=_REGION.key,
-        help="The cells that the cubes show and that stand out in the triangle. Choose in the triangle "
-        "with the lasso or the box of its tool bar; choose a cell by clicking it in any cube.",
-    )
-    publish("region", kind)
-    with more:
-        match kind:
-            case "box":
-                return visible_cells(dimensions, clip=choose_box(dimensions, "routing_box"))
-            case "depth":
-                depths = depth(dimensions)
-                low, high = st.slider(
-                    "Depth below the surface (cells)",
-                    0,
-                    max(1, int(depths.max())),
-                    (0, 0),
-                    key="routing_depth",
-                    help="0 is the surface, on which sentences enter and leave.",
-                    bind="query-params",
-                )
-                return np.asarray((depths >= low) & (depths <= high))
-            case "triangle":
-                return _some(st.session_state.get(_PICKED, ()), settings, "Draw a lasso in the triangle.")
-            case "neighbors":
-                cell = CELL.value
-                seen: tuple[int, ...] = ()
-                if cell is not None and cell < settings.lattice.cell_count:
-                    found = wiring(settings, cell).neighbors.values()
-                    seen = (cell, *(int(other) for each in found for other in each))
-                return _some(seen, settings, "Click a cell in one of the cubes.")
-            case _:
-                return None
-
-
-def _some(cells: tuple[int, ...], settings: Settings, otherwise: str) -> BoolArray | None:
-    """A region of some cells; of none it is all, and what to do is said."""
-    count = settings.lattice.cell_count
-    region = np.zeros(count, dtype=np.bool_)
-    region[[cell for cell in cells if cell < count]] = True
-    if not region.any():
-        st.caption(otherwise)
-        return None
-    st.caption(f"{int(region.sum()):,} of {count:,} cells.")
-    return region
 
 
 def cubes(pictures: Pictures, source: Source, overview: Overview, region: BoolArray | None) -> None:
@@ -320,9 +245,7 @@ def _take_selection(event: Any, cells: np.ndarray[Any, np.dtype[np.int64]]) -> N
             if point["curve_number"] == 0
         )
     )
-    if chosen and chosen != st.session_state.get(_PICKED):
-        st.session_state[_PICKED] = chosen
-        _REGION.set("triangle")
+    if take_triangle(chosen):
         st.rerun()
 
 

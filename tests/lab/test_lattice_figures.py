@@ -94,6 +94,7 @@ def test_fields_of_a_frame(frame: CubeFrame) -> None:
     with pytest.raises(ValueError, match="needs the components"):
         cell_fields(frame, "components")
     both = common_limits([changes, channels])
+    assert [list(fields) for fields in both] == [[1, 2], [1, 2]]
     limits = {each.limits for fields in both for each in fields.values()}
     assert limits == {(channel.limits[0], max(change.limits[1], channel.limits[1]))}
 
@@ -132,6 +133,10 @@ def test_cuts() -> None:
     np.testing.assert_array_equal(middle, (values >= 0.25) & (values <= 0.75))
     only = shown_cells(cells, Cut("box", box=((0, 0), (1, 2), (0, 4)), only=(0, 5, 6)))
     assert np.flatnonzero(only).tolist() == [5, 6]
+    assert (
+        Cut(only=(3, 5)).narrowed(None) == Cut().narrowed((3, 5)) == Cut(only=(5, 3, 9)).narrowed((1, 3, 5))
+    )
+    assert not shown_cells(cells, Cut(only=(1,)).narrowed((2,))).any()
     layers = lattice_scene(cells, Cut("layers", gap=2.0, axis=1))
     assert layers.geometry.spacing == (0.0, 2.0, 0.0)
 

@@ -2,7 +2,10 @@
 
 import pytest
 from lattice_page import open_page, sent, text, train
+from training_data import small_settings
 
+from lab.colors import EXPERT_COLORS, hex_to_rgb
+from lab.figures.wiring import wiring
 from lab.pictures import NEWEST
 from lab.students import LIVE
 from lab.training import TrainingService
@@ -116,11 +119,21 @@ def test_a_cell_shows_its_state_gate_and_neighbors(service: TrainingService, run
     value = float(frame.states[-1, 21, 5])
     assert f"channel 5: {value:.4g}" in said
     assert f"local: {float(frame.gate[0, 21, 0]):.1%}" in said
+    wired = wiring(small_settings(), 21).neighbors
+    (cube,) = sent(app)
+    assert [ring["name"] for ring in cube["rings"]] == [f"{tier} neighbor" for tier in wired]
+    assert cube["rings"][1]["color"] == list(hex_to_rgb(EXPERT_COLORS["functional"]))
+    lengths = [cube["arrays"][f"ring{place}"]["length"] for place in range(3)]
+    assert lengths == [len(cells) for cells in wired.values()]
+    app.checkbox(key="lattice_outline").uncheck().run()
+    assert not sent(app)[0]["rings"]
     app.checkbox(key="lattice_only_neighbors").check().run()
     assert 1 < sent(app)[0]["scene"]["shown"] < 64
     app.number_input(key="cube_cell.1").set_value(0).run()
     assert "<b>(0, 0, 0)</b> on the surface" in text(app)
     assert sent(app)[0]["selected"] == 0
+    (linked,) = sent(open_page("lattice", cell="21", lattice_only_neighbors="true"))
+    assert linked["scene"]["shown"] == 1 + sum(lengths)
 
 
 def test_kept_steps_of_a_run_can_be_scrubbed_and_are_in_the_address(

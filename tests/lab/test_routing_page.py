@@ -1,7 +1,7 @@
 """The Routing page in Streamlit's own test runner."""
 
 import pytest
-from lattice_page import open_page, sent, train
+from lattice_page import ROOT, open_page, sent, train
 from streamlit.testing.v1 import AppTest
 from training_data import small_settings
 
@@ -47,6 +47,22 @@ def test_a_region_is_what_the_cubes_show(run: str) -> None:
     app = open_page("routing", region="neighbors", cell="0")
     shown = {cube["scene"]["shown"] for cube in sent(app)}
     assert shown == {sum(len(cells) for cells in wiring(small_settings(), 0).neighbors.values()) + 1}
+
+
+def test_what_is_cut_out_on_one_page_is_seen_on_the_other(run: str) -> None:
+    app = open_page("routing", region="depth")
+    app.switch_page(str(ROOT / "pages" / "lattice.py")).run()
+    assert sent(app)[0]["scene"]["shown"] == 64
+    app.checkbox(key="lattice_routed").check().run()
+    assert app.checkbox(key="lattice_routed").label == "Only the region of Routing (56 cells)"
+    assert sent(app)[0]["scene"]["shown"] == 56
+    app.button_group(key="lattice_show").set_value("slices").run()
+    shown = sent(app)[0]["scene"]["shown"]
+    assert shown == 64 - 27 - 7
+    app.switch_page(str(ROOT / "pages" / "routing.py"))
+    app.query_params["region"] = "lattice"
+    app.run()
+    assert {cube["scene"]["shown"] for cube in sent(app)} == {shown}
 
 
 def test_experts_are_measured_when_asked_for(run: str) -> None:

@@ -12,7 +12,7 @@ const KEYS = [
   ["+ \u2212", "zoom"],
   ["1 2 3", "from the front, the side, above"],
   ["0 or Home", "the start"],
-  ["space", "play or pause"],
+  ["space", "play or pause the steps"],
   ["?", "these keys"],
 ];
 export const KEYS_IN_WORDS =
