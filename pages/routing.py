@@ -11,10 +11,10 @@ from lab.views.routing import (
     choose_overview,
     choose_source,
     cubes,
-    experts,
     gates,
     over_training,
 )
+from lab.views.routing_experts import experts
 
 pictures = Pictures(get_service(), get_shelf(), JOBS)
 

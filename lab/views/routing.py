@@ -1,42 +1,33 @@
-"""The Routing page: gates in the cube and in the triangle, a region linked through both; the experts."""
+"""The Routing page: gates in the cube and in the triangle, with a region linked through both."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import streamlit as st
 
-from cellnet.errors import RunError
-from cellnet.interventions import Intervention
 from cellnet.lattice.geometry import TIERS
-from cellnet.repair import damage_costs
-from cellnet.similarity import ExpertMeasures, measure_experts
 from lab.colors import EXPERT_COLORS
 from lab.components import cube
 from lab.figures import inline
 from lab.figures.routing import (
     OVERVIEWS,
     Overview,
-    ablation_figure,
     entropy_over_training,
     entropy_per_step,
     gate_entropy,
     largest_weight,
-    norms_figure,
     overview_scene,
     region_usage,
     sampled_cells,
-    similarity_figure,
     ternary_figure,
     usage_over_training,
     weight_scene,
 )
 from lab.films import film
-from lab.jobs import JOBS
 from lab.pictures import Pictures, Source
 from lab.scenes import BoolArray, Scene
 from lab.training import CubeFrame
@@ -45,6 +36,7 @@ from lab.views.scrub import (
     LATTICE_STEP,
     camera_from_link,
     choose_training_step,
+    chosen_lattice_step,
     chosen_training_step,
     keep_pace,
     lattice_step,
@@ -59,19 +51,7 @@ _HEIGHT: Final = 348
 _EMPTY_HEIGHT: Final = 220
 _MOMENT: Final = "routing_moment"
 _KEYS: Final = tuple(f"routing_cube_{name}" for name in ("overview", *TIERS))
-_MEASURE: Final = "routing_measure"
 _CHART: Final[dict[str, Any]] = {"displaylogo": False}
-SAMPLE: Final = 64
-"""Held-out sentences that the experts are measured on."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The experts on held-out sentences of one training step."""
-
-    step: int
-    measures: ExpertMeasures
-    costs: dict[str, float]
 
 
 def choose_source(pictures: Pictures) -> Source:
@@ -232,7 +212,7 @@ def _moment(pictures: Pictures, source: Source, anew: bool) -> tuple[CubeFrame, 
         frame = pictures.read(chosen_training_step(pictures, source)).frame
         if frame is None:
             return None
-        kept = st.session_state[_MOMENT] = (source, frame, _lattice_step_chosen(len(frame.gate)))
+        kept = st.session_state[_MOMENT] = (source, frame, chosen_lattice_step(len(frame.gate)))
     return kept[1], kept[2]
 
 
@@ -260,82 +240,10 @@ def over_training(pictures: Pictures, source: Source) -> None:
         st.caption("Two kept pictures are needed. They are kept while a run trains in the lab.")
         return
     usage, entropy = st.columns(2, gap="large")
-    at = _lattice_step_chosen(len(summaries[0].gate_mean))
+    at = chosen_lattice_step(len(summaries[0].gate_mean))
     with usage:
         st.html(inline.part(f"Usage in lattice step {at}", ""))
         st.plotly_chart(usage_over_training(summaries, at), key="routing_over", config=_CHART)
     with entropy:
         st.html(inline.part("Mean entropy of the gate", ""))
         st.plotly_chart(entropy_over_training(summaries), key="routing_over_entropy", config=_CHART)
-
-
-def experts(pictures: Pictures, source: Source) -> None:
-    """Output norm, ablation cost and CKA on held-out sentences, measured when asked for."""
-    st.fragment(_experts, run_every=1.0 if st.session_state.get(_MEASURE) == "waiting" else None)(
-        pictures, source
-    )
-
-
-def _experts(pictures: Pictures, source: Source) -> None:
-    source = chosen_training_step(pictures, source)
-    head, button = st.columns([6, 2], vertical_alignment="center")
-    head.subheader("The experts on held-out sentences")
-    asked = button.button(
-        f"Measure on {SAMPLE} sentences",
-        key="routing_measure_button",
-        type="primary",
-        help="Sends held-out sentences through the student, intact and with each expert silenced. It takes "
-        "seconds for a small cube and minutes for a large one; the pages stay usable meanwhile.",
-        width="stretch",
-    )
-    if asked:
-        st.session_state["routing_asked"] = (
-            source,
-            pictures.service.snapshot().step if source.follows else 0,
-        )
-    wanted = st.session_state.get("routing_asked")
-    if wanted is None or wanted[0].run != source.run:
-        st.caption("Nothing measured yet. Output norms, ablation costs and similarity (CKA) appear here.")
-        return
-    what, version = wanted
-    answer = JOBS.newest(("experts", what), version, partial(_measure, pictures, what))
-    waiting = answer.pending or (answer.value is None and not answer.error)
-    if answer.error:
-        st.error(answer.error)
-    if waiting:
-        st.caption("Measuring ...")
-    if answer.value is not None:
-        _measured(answer.value)
-    if waiting != (st.session_state.get(_MEASURE) == "waiting"):
-        st.session_state[_MEASURE] = "waiting" if waiting else "done"
-        st.rerun()
-
-
-def _measured(found: Measured) -> None:
-    steps = len(found.measures.output_norms)
-    norms, costs, similarity = st.columns(3, gap="large")
-    with norms:
-        st.html(inline.part("Output norm", "", f"training step {found.step:,}"))
-        st.plotly_chart(norms_figure(found.measures), key="routing_norms", config=_CHART)
-    with costs:
-        st.html(inline.part("Ablation cost", "", f"{found.measures.sentences} held-out sentences"))
-        st.plotly_chart(ablation_figure(found.costs), key="routing_costs", config=_CHART)
-    with similarity:
-        at = _lattice_step_chosen(steps)
-        st.html(inline.part("Similarity of what they propose (linear CKA)", "", f"lattice step {at}"))
-        st.plotly_chart(similarity_figure(found.measures, at), key="routing_cka", config=_CHART)
-
-
-def _lattice_step_chosen(steps: int) -> int:
-    """The lattice step that the cubes show, of 1..T."""
-    return min(max(steps if LATTICE_STEP.value is None else LATTICE_STEP.value, 1), steps)
-
-
-def _measure(pictures: Pictures, source: Source) -> Measured:
-    student = pictures.with_texts(pictures.student(source))
-    rows = student.embeddings[: min(SAMPLE, student.held_out or len(student.embeddings))]
-    if len(rows) < 2:
-        raise RunError("the run has no held-out sentences to measure on")
-    silenced: dict[str, Intervention] = {tier: Intervention(silenced={tier}) for tier in TIERS}
-    costs = damage_costs(student.model, rows, silenced)
-    return Measured(student.step, measure_experts(student.model, rows), dict(costs))

@@ -51,6 +51,11 @@ def chosen_training_step(pictures: Pictures, source: Source) -> Source:
     return replace(source, step=STEP.value if STEP.value in pictures.steps(source) else None)
 
 
+def chosen_lattice_step(last: int) -> int:
+    """The lattice step that `lattice_step` gave last, of 1 to ``last``."""
+    return min(max(last if LATTICE_STEP.value is None else LATTICE_STEP.value, 1), last)
+
+
 def lattice_step(
     choice: Choice, name: str, first: int, last: int, begin: int, *, keys: Sequence[str], slider: str = ""
 ) -> int:
