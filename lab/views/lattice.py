@@ -251,17 +251,17 @@ def _draw(views: list[Shown], beside: Beside | None, look: Look, chosen: Chosen)
             shown.caption()
     if third:
         with columns[-1]:
-            _draw_difference(views, look, height, chosen)
+            _draw_difference(views, look, height, chosen, apart)
     publish_camera(KEYS[0])
     return offer_files(views[0], films[0].scene, look.cut, KEYS[0])
 
 
-def _draw_difference(views: list[Shown], look: Look, height: int, chosen: Chosen) -> None:
-    """The third cube; of two lattice steps a single picture, else a film like the others."""
+def _draw_difference(views: list[Shown], look: Look, height: int, chosen: Chosen, apart: bool) -> None:
+    """The third cube; of lattice steps chosen apart a single picture, else a film like the others."""
     left, right = views
     if left.frame.dimensions != right.frame.dimensions:
         st.info("Cubes of different sizes have no difference. Choose another run.")
-    elif left.at != right.at:
+    elif apart:
         fields = differences({0: left.fields[left.at]}, {0: right.fields[right.at]})
         _cube(2, lattice_scene(fields[0], look.cut), views, look, height - CONTROLS, chosen)
     else:

@@ -99,9 +99,17 @@ def test_a_fog_has_a_slider_for_the_lattice_step(run: str) -> None:
     assert app.query_params["lattice_step"] in ("1", ["1"])
 
 
-@pytest.mark.parametrize("kind", ["lattice step", "sentence"])
-def test_a_third_cube_shows_the_difference(service: TrainingService, run: str, kind: str) -> None:
-    app = open_page("lattice", lattice_beside=kind, lattice_subtracts="true", lattice_coloring="Channel")
+@pytest.mark.parametrize(
+    ("kind", "step"), [("lattice step", "3"), ("lattice step", "0"), ("sentence", "3")]
+)
+def test_a_third_cube_shows_the_difference(run: str, kind: str, step: str) -> None:
+    app = open_page(
+        "lattice",
+        lattice_beside=kind,
+        lattice_subtracts="true",
+        lattice_coloring="Channel",
+        lattice_step=step,
+    )
     left, _, third = sent(app)
     assert third["camera"] == left["camera"]
     legend = third["scene"]["legend"]
