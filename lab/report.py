@@ -33,7 +33,8 @@ from cellnet.runs import (
 from cellnet.settings import EmbeddingSettings, Settings, to_toml
 from cellnet.teacher import Teacher
 from lab.colors import SPLIT_COLORS
-from lab.figures.runs import METRICS, SPLITS, RunCurves, RunStyle, figures_of, overlay_marks, overlay_panels
+from lab.figures.curves import step_marks
+from lab.figures.runs import METRICS, SPLITS, RunCurves, RunStyle, figures_of, overlay_panels
 from lab.figures.stills import cube_image
 from lab.figures.words import tier_report
 from lab.series import Mark, Panel, thin
@@ -61,6 +62,7 @@ h1 { font-size: 1.7rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .6r
 table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .22rem .35rem; border-bottom: 1px solid #dbe2e8; }
 th { font-weight: 400; color: #5b6873; } :is(th, td):first-child { text-align: left; }
+ol { font-size: .88rem; }
 td i { display: inline-block; width: .7em; height: .7em; border-radius: 2px; margin-right: .45em; }
 pre { background: #f3f6f8; padding: 1rem; border-radius: 6px; overflow-x: auto; font-size: .8rem; }
 img { max-width: min(100%, 720px); } summary { cursor: pointer; } q { font-style: italic; }
@@ -87,7 +89,7 @@ def html_report(store: RunStore, run_id: str, probe: Probe | None = None) -> str
     parts = {
         "Figures": _figures(store, run),
         "Geometry": _geometry(settings),
-        "Curves": _curves(store, run, changes),
+        "Curves": _curves(store, run, step_marks(changes, store.readouts(run.id))),
         "Live changes": _changes(changes),
         "The cube": "" if probe is None else _cube(store, run, probe),
         "Checkpoints": _checkpoints(store.checkpoints(run.id)),
@@ -132,7 +134,7 @@ def _figures(store: RunStore, run: RunRecord) -> str:
     return facts_markup(figures_of(run, store.latest("train"), store.latest("validation")))
 
 
-def _curves(store: RunStore, run: RunRecord, changes: Sequence[ChangeRecord]) -> str:
+def _curves(store: RunStore, run: RunRecord, marks: Sequence[Mark]) -> str:
     curves = [
         RunCurves(RunStyle(split, SPLIT_COLORS[split]), {split: store.metrics(run.id, phase=split)})
         for split in SPLITS
@@ -140,15 +142,17 @@ def _curves(store: RunStore, run: RunRecord, changes: Sequence[ChangeRecord]) ->
     panels = overlay_panels(curves, METRICS, smoothing=_SMOOTHING)
     if not panels:
         return "<p>Nothing was logged.</p>"
-    figure = panels_figure(panels, overlay_marks({run.id: changes}))
     config = {"displaylogo": False, "responsive": True, "toImageButtonOptions": {"format": "svg"}}
-    return f'<p class="sub">Training: means of {_SMOOTHING} steps. Dotted lines: live changes.</p>' + str(
-        figure.to_html(include_plotlyjs=True, full_html=False, config=config)
-    )
+    figure = panels_figure(panels, marks).to_html(include_plotlyjs=True, full_html=False, config=config)
+    listed = "".join(f"<li>after step {mark.x:,}: {escape(mark.label)}</li>" for mark in marks)
+    return f'<p class="sub">Training: means of {_SMOOTHING} steps.</p>{figure}<ol>{listed}</ol>'
 
 
 def panels_figure(panels: Sequence[Panel], marks: Sequence[Mark] = ()) -> go.Figure:
-    """Panels of curves as one Plotly figure; curves of one name share an entry of the legend."""
+    """Panels of curves as one Plotly figure; curves of one name share an entry of the legend.
+
+    Marks are lines, numbered from 1.
+    """
     columns = min(_COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
     figure = make_subplots(
@@ -176,8 +180,14 @@ def panels_figure(panels: Sequence[Panel], marks: Sequence[Mark] = ()) -> go.Fig
                 col=place % columns + 1,
             )
             listed.add(curve.name)
-    for mark in marks:
-        figure.add_vline(mark.x, line={"dash": "dot", "width": 1, "color": "#17212b"}, opacity=0.6)
+    figure.update_annotations(font={"size": 12}, xanchor="center")
+    for number, mark in enumerate(marks, 1):
+        figure.add_vline(
+            mark.x,
+            line={"dash": "dot", "width": 1, "color": "#17212b"},
+            opacity=0.6,
+            annotation={"text": str(number), "font": {"size": 9}},
+        )
     figure.update_layout(
         template="plotly_white",
         height=210 * rows + 80,
@@ -185,7 +195,6 @@ def panels_figure(panels: Sequence[Panel], marks: Sequence[Mark] = ()) -> go.Fig
         legend={"orientation": "h", "y": 1.0, "yref": "container", "yanchor": "top"},
         font={"size": 11},
     )
-    figure.update_annotations(font={"size": 12}, xanchor="center")
     return figure
 
 

@@ -6,6 +6,7 @@ from cellnet.runs.schema import (
     ChangeRecord,
     CheckpointRecord,
     Phase,
+    ReadoutRecord,
     RunRecord,
     RunState,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "ChangeRecord",
     "CheckpointRecord",
     "Phase",
+    "ReadoutRecord",
     "RunRecord",
     "RunState",
     "RunStore",

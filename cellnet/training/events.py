@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cellnet.measures import ReconstructionMeasures
+from cellnet.training.readout import ReadoutFit
 
 
 class TrainerState(StrEnum):
@@ -72,11 +73,12 @@ class ChangeEvent:
 
 @dataclass(frozen=True)
 class ReadoutEvent:
-    """The readout is being solved after step ``step``: sentences seen, of all; the last event has all."""
+    """The readout is being solved after step ``step``: sentences seen, of all; the last event has a fit."""
 
     step: int
     done: int
     total: int
+    fit: ReadoutFit | None = None
 
 
 @dataclass(frozen=True)

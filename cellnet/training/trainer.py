@@ -293,8 +293,7 @@ class EmbeddingTrainer:
             if self._stop_requested or self.settings is not settings:
                 return False
             regression.add(rows_to_tensor(self.data.train, rows, self.device))
-        regression.solve()
-        self._tell(ReadoutEvent(self._progress.step, total, total))
+        self._tell(ReadoutEvent(self._progress.step, total, total, regression.solve()))
         return True
 
     def _next_batch(self) -> Tensor:

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from cellnet.losses import LOSS_NAMES
-from cellnet.runs import ChangeRecord, RunRecord
 from cellnet.runs import Phase as Split
+from cellnet.runs import RunRecord
 from cellnet.settings import flat_fields
-from lab.figures.curves import change_marks, trailing_mean
+from lab.figures.curves import trailing_mean
 from lab.series import Curve, Dash, Mark, Panel
 
 Axis = Literal["step", "minutes"]
@@ -302,12 +302,12 @@ def minutes_at(steps: npt.NDArray[np.integer[Any]], train: pd.DataFrame) -> Floa
     return minutes
 
 
-def overlay_marks(changes: Mapping[str, Sequence[ChangeRecord]]) -> list[Mark]:
-    """The live changes of runs, by the label of the run, which is named if several runs are drawn."""
+def overlay_marks(runs: Mapping[str, Sequence[Mark]]) -> list[Mark]:
+    """The marks of runs, by the label of the run, which is named if several runs are drawn."""
     return [
-        Mark(mark.x, f"{label}: {mark.label}" if len(changes) > 1 else mark.label)
-        for label, records in changes.items()
-        for mark in change_marks(records)
+        Mark(mark.x, f"{label}: {mark.label}" if len(runs) > 1 else mark.label)
+        for label, marks in runs.items()
+        for mark in marks
     ]
 
 

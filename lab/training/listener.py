@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
-from cellnet.runs import ChangeRecord
+from cellnet.runs import ChangeRecord, ReadoutRecord
 from cellnet.training import (
     ChangeEvent,
     CheckpointEvent,
@@ -18,6 +18,7 @@ from cellnet.training import (
     TrainingSession,
     ValidationEvent,
 )
+from cellnet.training.readout import ReadoutFit
 from lab.training.copies import ModelCopy, copy_model
 from lab.training.frames import FRAMES_FOLDER, FrameStore
 from lab.training.probe import CubeFrame, Probe
@@ -74,6 +75,8 @@ class Listener:
                 add(int(step), dict(zip(names, values, strict=True)))
         for change in store.changes(run_id):
             self.record.add_change(change)
+        for readout in store.readouts(run_id):
+            self.record.add_readout(readout)
         if checkpoints := store.checkpoints(run_id):
             self.record.add_checkpoint(checkpoints[-1])
 
@@ -97,11 +100,11 @@ class Listener:
                 self.record.add_change(
                     ChangeRecord(event.step, time.time(), event.key, event.old, event.new)
                 )
-            case ReadoutEvent():
-                if event.done < event.total:
-                    self.record.prepare("Solving the readout", event.done, event.total)
-                else:
-                    self.record.set(preparation=None)
+            case ReadoutEvent(fit=None):
+                self.record.prepare("Solving the readout", event.done, event.total)
+            case ReadoutEvent(fit=ReadoutFit(penalty, unexplained)):
+                self.record.add_readout(ReadoutRecord(event.step, penalty, unexplained))
+                self.record.set(preparation=None)
             case CheckpointEvent():
                 self.record.add_checkpoint(self.session.store.checkpoints(self.session.run_id)[-1])
             case StateEvent():

@@ -6,7 +6,7 @@ import streamlit as st
 
 from lab.components import cube, curves
 from lab.figures.cube import COLORINGS, VIEWS, Coloring, cube_scene
-from lab.figures.curves import change_marks, loss_panels
+from lab.figures.curves import loss_panels, step_marks
 from lab.training import CubeFrame, Phase, Snapshot, TrainingService
 
 _CURVES_PERIOD = 1.0
@@ -28,7 +28,7 @@ def live_curves(service: TrainingService) -> None:
         key="losses",
         seq=snapshot.version,
         stream=f"{snapshot.run_id}/{smoothing}",
-        marks=change_marks(snapshot.changes),
+        marks=step_marks(snapshot.changes, snapshot.readouts),
         panel_height=_PANEL_HEIGHT,
         label="Loss curves of the training",
         empty=_curves_notice(snapshot),

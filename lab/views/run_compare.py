@@ -11,6 +11,7 @@ import streamlit as st
 from cellnet.runs import Phase as Split
 from cellnet.runs import RunRecord, RunStore
 from lab.components import curves
+from lab.figures.curves import step_marks
 from lab.figures.runs import (
     METRICS,
     SPLITS,
@@ -142,8 +143,10 @@ def overlay_data(
     panels = overlay_panels(overlaid, metrics, splits=splits, axis=axis, smoothing=smoothing)
     if axis != "step":
         return panels, []
-    changes = {styles[run_id].label: store.changes(run_id) for run_id in ids}
-    return panels, overlay_marks(changes)
+    marks = {
+        styles[run_id].label: step_marks(store.changes(run_id), store.readouts(run_id)) for run_id in ids
+    }
+    return panels, overlay_marks(marks)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from cellnet.runs import ChangeRecord
+from cellnet.runs import ChangeRecord, ReadoutRecord
 from cellnet.settings import preset
 from lab.figures.cube import COLORINGS, VIEWS, Coloring, View, cube_scene
-from lab.figures.curves import change_marks, loss_panels, trailing_mean
+from lab.figures.curves import loss_panels, step_marks, trailing_mean
 from lab.figures.words import duration, gain, tier_report
 from lab.training import CubeFrame, History, Phase, Preparation, Snapshot
 from lab.training.snapshot import TRAIN_NAMES, VALIDATION_NAMES
@@ -70,15 +70,18 @@ def test_panels_are_total_gain_rate_and_the_six_losses() -> None:
     assert [curve.y.tolist() for curve in panels[1].curves] == [[0.7], [0.6, 0.6]]
 
 
-def test_changes_of_one_step_share_a_mark() -> None:
+def test_what_happened_after_one_step_shares_a_mark() -> None:
     changes = [
         ChangeRecord(5, 0.0, "lattice.local_distance_ratio", 0.6, 0.5),
         ChangeRecord(5, 0.0, "training.learning_rate", 2e-3, 1e-3),
         ChangeRecord(9, 0.0, "gate.temperature", 1.0, 2.0),
     ]
-    marks = change_marks(changes)
-    assert [mark.x for mark in marks] == [5, 9]
-    assert marks[0].label == "Local ratio 0.6 \u2192 0.5, Learning rate 0.002 \u2192 0.001"
+    readouts = [ReadoutRecord(7, 0.1, 0.2534), ReadoutRecord(9, None, 0.5)]
+    assert [(mark.x, mark.label) for mark in step_marks(changes, readouts)] == [
+        (5, "Local ratio 0.6 \u2192 0.5, Learning rate 0.002 \u2192 0.001"),
+        (7, "Readout solved, 25.3% unexplained"),
+        (9, "Readout kept: no solution is better, 50.0% unexplained, Temperature 1 \u2192 2"),
+    ]
 
 
 @pytest.mark.parametrize("coloring", COLORINGS)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cellnet.runs import ChangeRecord, RunRecord
+from cellnet.runs import RunRecord
 from cellnet.settings import Settings, preset
 from lab.figures.runs import (
     RUN_COLORS,
@@ -154,10 +154,10 @@ def test_time_counts_every_step_also_those_that_were_not_logged() -> None:
 
 
 def test_marks_name_their_run_only_among_several() -> None:
-    change = ChangeRecord(120, 0.0, "loss.diversity", 0.1, 0.2)
-    assert overlay_marks({"a": [change]}) == [Mark(120, "Diversity 0.1 → 0.2")]
-    assert overlay_marks({"a": [change], "b": []}) == [Mark(120, "a: Diversity 0.1 → 0.2")]
-    both = overlay_marks({"a": [change], "b": [change]})
+    mark = Mark(120, "Diversity 0.1 → 0.2")
+    assert overlay_marks({"a": [mark]}) == [mark]
+    assert overlay_marks({"a": [mark], "b": []}) == [Mark(120, "a: Diversity 0.1 → 0.2")]
+    both = overlay_marks({"a": [mark], "b": [mark]})
     assert [mark.label.partition(":")[0] for mark in both] == ["a", "b"]
 
 

@@ -176,6 +176,7 @@ def test_a_training_fits_when_it_is_due_and_validates_after() -> None:
     fits = [event for event in events if isinstance(event, ReadoutEvent)]
     assert {event.step for event in fits} == {4}
     assert [event.done for event in fits] == [0, 120, 240, 360, 480, 600]
+    assert [event.fit is None for event in fits] == [True] * 5 + [False]
     told = [e for e in events if isinstance(e, StepEvent | ReadoutEvent | ValidationEvent)]
     last_fit = told.index(fits[-1])
     assert isinstance(told[told.index(fits[0]) - 1], StepEvent)
