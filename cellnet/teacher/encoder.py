@@ -6,7 +6,6 @@ import hashlib
 import json
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,7 +70,7 @@ class Teacher:
             from transformers import AutoModel, AutoTokenizer  # slow to import, and only needed here
 
         folder = find_teacher(settings.teacher)
-        fingerprint = _fingerprint(folder, settings)
+        fingerprint = teacher_fingerprint(settings)
         try:
             tokenizer = AutoTokenizer.from_pretrained(
                 folder, trust_remote_code=False, local_files_only=True, padding_side="right"
@@ -165,7 +164,13 @@ def _check_length(model: Any, tokenizer: Any, settings: EmbeddingSettings) -> No
         )
 
 
-def _fingerprint(folder: Path, settings: EmbeddingSettings) -> str:
+def teacher_fingerprint(settings: EmbeddingSettings) -> str:
+    """Return the fingerprint that the teacher of these settings has (see `Teacher`), without loading it.
+
+    Raises:
+        TeacherError: if it is missing, altered or incomplete.
+    """
+    folder = find_teacher(settings.teacher)
     files = weight_files(folder) + [
         folder / name for name in _FINGERPRINT_FILES if (folder / name).is_file()
     ]

@@ -7,12 +7,14 @@ from typing import Final
 
 import numpy as np
 import streamlit as st
+import torch
 
-from cellnet.checkpoints.manifest import STATE_FILE
 from cellnet.decoder import GenerativeDecoder, Written
 from cellnet.errors import CellnetError
-from cellnet.loading import DECODER_FOLDER
+from cellnet.loading import LoadedDecoder, LoadedModel, load_decoder, train_decoder_command
+from cellnet.teacher import teacher_fingerprint
 from lab.server import get_service
+from lab.students import Student
 from lab.views.probe import Asked, nearest, quote
 
 _KEPT: Final = 2
@@ -50,25 +52,36 @@ def _retrieved(asked: Asked, row: int) -> None:
 
 
 def _generated(asked: Asked, row: int) -> None:
-    student = asked.student
-    run = get_service().store.folder(student.run)
-    state = run / DECODER_FOLDER / STATE_FILE
-    if not state.is_file():
+    loaded = _loaded(asked.student)
+    folder = loaded.decoder_folder
+    if not folder.is_dir():
         st.caption("generated: by a decoder that learns to write")
         st.info("No decoder has been trained for this run. Train one in a terminal, then reload this page:")
-        st.code(f"cellnet train-decoder {run.resolve()}", language="sh", wrap_lines=True)
+        st.code(train_decoder_command(loaded, folder), language="sh", wrap_lines=True)
         return
+    changed = folder.stat().st_mtime_ns
     try:
         with st.spinner("Writing …"):
-            decoder = _load(state.parent, state.stat().st_mtime_ns)
-            written = _write(
-                state.parent, state.stat().st_mtime_ns, asked.inspection.readouts[row, -1].tobytes()
-            )
+            found = _load(loaded, asked.key, changed)
+            embedding = asked.inspection.readouts[row, -1].tobytes()
+            written = _write(found.decoder, folder, changed, embedding)
     except CellnetError as error:
         st.error(str(error))
         return
-    st.caption(f"generated{_trained_on(decoder, student.step)}")
+    st.caption(f"generated{_trained_on(found, asked.student.step)}")
     _show(asked, row, written.text)
+
+
+def _loaded(student: Student) -> LoadedModel:
+    """The student, named as on the command line; one that is live stands for the best of its run."""
+    run = get_service().store.folder(student.run).resolve()
+    return LoadedModel(
+        student.model,
+        student.run,
+        checkpoint=run / "checkpoints" / f"step-{student.step:08d}",
+        run=student.run,
+        step=None if student.live else student.step,
+    )
 
 
 def _show(asked: Asked, row: int, text: str) -> None:
@@ -84,20 +97,22 @@ def _show(asked: Asked, row: int, text: str) -> None:
     st.caption(f"cosine with the original, by the teacher: {cosine:.3f}")
 
 
-def _trained_on(decoder: GenerativeDecoder, step: int) -> str:
-    facts = decoder.facts.get("student")
-    trained = facts.get("step") if isinstance(facts, dict) else None
-    if trained is None or trained == step:
+def _trained_on(found: LoadedDecoder, step: int) -> str:
+    if found.same_student:
         return ""
-    return f": the decoder was trained on step {trained:,}, the student is of step {step:,}"
+    facts = found.decoder.facts.get("student")
+    trained = facts.get("step") if isinstance(facts, dict) else None
+    other = "another student" if trained is None else f"step {trained:,}"
+    return f": the decoder was trained on {other}, the student is of step {step:,}"
 
 
 @st.cache_resource(max_entries=_KEPT, show_spinner=False)
-def _load(folder: Path, changed: int) -> GenerativeDecoder:
-    return GenerativeDecoder.from_pretrained(folder)
+def _load(_loaded: LoadedModel, student: str, changed: int) -> LoadedDecoder:
+    fingerprint = teacher_fingerprint(_loaded.settings.embedding)
+    return load_decoder(_loaded, "auto", torch.device("cpu"), teacher_fingerprint=fingerprint)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _write(folder: Path, changed: int, embedding: bytes) -> Written:
-    [written] = _load(folder, changed).write(np.frombuffer(embedding, dtype=np.float32).reshape(1, -1))
+def _write(_decoder: GenerativeDecoder, folder: Path, changed: int, embedding: bytes) -> Written:
+    [written] = _decoder.write(np.frombuffer(embedding, dtype=np.float32).reshape(1, -1))
     return written
