@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 import streamlit as st
+
+_NUMBER: Final = re.compile(r"-?\d{1,11}(\.\d{1,11})?")
 
 
 def arrived(name: str) -> str | None:
@@ -27,6 +32,11 @@ def publish(name: str, value: str | None) -> None:
 def whole_number(text: str | None) -> int | None:
     """A number in an address, or None if it is none."""
     return int(text) if text is not None and text.isdecimal() and len(text) < 12 else None
+
+
+def number(text: str | None) -> float | None:
+    """A decimal number in an address, or None if it is none."""
+    return float(text) if text is not None and _NUMBER.fullmatch(text) else None
 
 
 def _slot(name: str) -> str:

@@ -21,6 +21,8 @@ from lab.components import cube
 from lab.figures.probe import VIEWS, CellValues, Neighbor, View, cell_scene, neighbors
 from lab.report import SENTENCE
 from lab.students import Student, StudentShelf
+from lab.views.address import arrived, publish, whole_number
+from lab.views.choice import Choice
 from lab.views.markup import table_markup
 
 MAX_SENTENCES: Final = 12
@@ -29,7 +31,8 @@ NEAREST: Final = 10
 CHART: Final = {"displaylogo": False, "displayModeBar": False}
 KEPT: Final[dict[str, Any]] = {"bind": "query-params", "persist_state": "session"}
 """Of every control: its value is in the address, and is there again when one comes back to it."""
-_TEXT: Final = "probe_text"
+_TEXT: Final = Choice("probe_text")
+_PICK: Final = Choice("probe_pick")
 _BEGIN: Final = 2
 _SHARED_COLOR: Final = "rgba(0, 158, 115, .22)"
 _CUBE_HEIGHT: Final = 400
@@ -123,19 +126,22 @@ def choose_sentences(shelf: StudentShelf, student: Student) -> tuple[str, ...]:
     field, data = st.columns([5, 4], gap="medium")
     with data:
         _from_data(shelf, student)
-    if _TEXT not in st.session_state:
-        st.session_state[_TEXT] = "\n".join(student.texts[: min(_BEGIN, student.held_out)]) or SENTENCE
+    if (linked := arrived(_TEXT.name)) is not None:
+        _TEXT.set(linked[:MAX_CHARACTERS])
+    if _TEXT.value is None:
+        _TEXT.set("\n".join(student.texts[: min(_BEGIN, student.held_out)]) or SENTENCE)
     with field:
         text = st.text_area(
             "Sentences, one per line",
-            key=_TEXT,
+            _TEXT.value,
+            key=_TEXT.key,
             height=122,
             max_chars=MAX_CHARACTERS,
             help=f"Up to {MAX_SENTENCES}. A sentence that is not in the data is read by the teacher, which "
             "is loaded for the first one; that takes seconds.",
-            **KEPT,
         )
-    lines = split_lines(text or "")
+    publish(_TEXT.name, text)
+    lines = split_lines(text)
     if len(lines) > MAX_SENTENCES:
         st.warning(f"The first {MAX_SENTENCES} of {len(lines)} sentences are carried; take some out.")
     return lines[:MAX_SENTENCES]
@@ -156,7 +162,7 @@ def _from_data(shelf: StudentShelf, student: Student) -> None:
         f"From the data ({student.held_out:,} held-out sentences first)",
         student.texts,
         index=None,
-        key="probe_pick",
+        key=_PICK.key,
         placeholder="search …",
         on_change=_add_picked,
         help="Type to search; what you choose is added as a line.",
@@ -200,8 +206,8 @@ def need_sentences(shelf: StudentShelf, student: Student, key: str, why: str) ->
 
 
 def _add_picked() -> None:
-    _add(st.session_state["probe_pick"])
-    st.session_state["probe_pick"] = None
+    _add(_PICK.value)
+    _PICK.set(None)
 
 
 def _add_random(student: Student) -> None:
@@ -209,7 +215,7 @@ def _add_random(student: Student) -> None:
 
 
 def _only_random(student: Student) -> None:
-    st.session_state[_TEXT] = _random_text(student)
+    _TEXT.set(_random_text(student))
 
 
 def _random_text(student: Student) -> str:
@@ -218,8 +224,8 @@ def _random_text(student: Student) -> str:
 
 def _add(text: str | None) -> None:
     if text:
-        lines = [*split_lines(st.session_state.get(_TEXT, "")), " ".join(text.split("\n"))]
-        st.session_state[_TEXT] = "\n".join(dict.fromkeys(lines))
+        lines = [*split_lines(_TEXT.value or ""), " ".join(text.split("\n"))]
+        _TEXT.set("\n".join(dict.fromkeys(lines)))
 
 
 # What several sections draw.
@@ -227,18 +233,20 @@ def _add(text: str | None) -> None:
 
 def choose_number(label: str, count: int, default: int, key: str) -> int:
     """Choose one of the sentences, which are numbered from 1; returns its row."""
-    numbers = list(range(1, count + 1))
-    if st.session_state.get(key, 1) not in numbers:
-        st.session_state[key] = min(default, count)
+    choice, numbers = Choice(key), list(range(1, count + 1))
+    if (linked := whole_number(arrived(key))) in numbers:
+        choice.set(linked)
+    if choice.value not in numbers:
+        choice.set(min(default, count))
     chosen: int = st.segmented_control(
         label,
         numbers,
-        default=min(default, count),
+        default=choice.value,
         required=True,
-        key=key,
+        key=choice.key,
         help="Counted as the lines above.",
-        **KEPT,
     )
+    publish(key, str(chosen))
     return chosen - 1
 
 

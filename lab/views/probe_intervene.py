@@ -29,6 +29,8 @@ from lab.figures.probe import (
     lines_figure,
 )
 from lab.students import Student
+from lab.views.address import arrived, number, publish
+from lab.views.choice import Choice
 from lab.views.probe import (
     CHART,
     KEPT,
@@ -56,13 +58,10 @@ _QUICK_SAMPLE: Final = 32
 _CHEAP_BYTES: Final = 4 * 10**6
 """A cube that keeps less than this per sentence is measured on held-out sentences without being asked."""
 _MOST_NOISE: Final = 3.0
-_NONE: Final[dict[str, Any]] = {
-    "probe_lesion": None,
-    "probe_silence": [],
-    "probe_cut": [],
-    "probe_noise": 0.0,
-}
-"""What the controls stand at when nothing is damaged."""
+_LESION: Final = Choice("probe_lesion")
+_SILENCE: Final = Choice("probe_silence")
+_CUT: Final = Choice("probe_cut")
+_NOISE: Final = Choice("probe_noise")
 
 _measuring = threading.Lock()
 
@@ -116,8 +115,8 @@ def choose_intervention(asked: Asked) -> Intervention:
     )
     lesion_place, others = st.container(), st.container()
     with others:
-        silenced = _choose_tiers("Silence an expert", "probe_silence", _SILENCE_HELP)
-        cut = _choose_tiers("Cut a tier", "probe_cut", _CUT_HELP)
+        silenced = _choose_tiers("Silence an expert", _SILENCE, _SILENCE_HELP)
+        cut = _choose_tiers("Cut a tier", _CUT, _CUT_HELP)
         noise, seed = _choose_noise()
         first, last = _choose_steps(asked.steps)
     with lesion_place:
@@ -137,29 +136,35 @@ _SILENCE_HELP = "What this expert proposes is dropped; the gate stays as it is."
 _CUT_HELP = "No cell sees its neighbors in this tier; its expert then sees each cell alone."
 
 
-def _choose_tiers(label: str, key: str, help_text: str) -> list[Any]:
+def _choose_tiers(label: str, choice: Choice, help_text: str) -> list[Any]:
+    if (linked := arrived(choice.name)) is not None:
+        choice.set([tier for tier in TIERS if tier in linked.split(",")])
     chosen: list[Any] = st.segmented_control(
         label,
         TIERS,
         selection_mode="multi",
-        key=key,
+        default=choice.value,
+        key=choice.key,
         help=help_text,
-        **KEPT,
         width="stretch",
     )
+    publish(choice.name, ",".join(chosen) or None)
     return chosen
 
 
 def _choose_noise() -> tuple[float, int]:
+    if (linked := number(arrived(_NOISE.name))) is not None and 0.0 <= linked <= _MOST_NOISE:
+        _NOISE.set(linked)
     noise = st.slider(
         "Noise",
         0.0,
         _MOST_NOISE,
+        value=_NOISE.value or 0.0,
         step=0.05,
-        key="probe_noise",
+        key=_NOISE.key,
         help="Standard deviation, relative to the rms of the states; added once, before the first step.",
-        **KEPT,
     )
+    publish(_NOISE.name, f"{noise:g}" if noise else None)
     seed: int = st.number_input(
         "Seed",
         0,
@@ -189,14 +194,17 @@ def _choose_steps(steps: int) -> tuple[int, int]:
 
 def _choose_lesion(dimensions: tuple[int, int, int], seed: int) -> tuple[int, ...]:
     """Draw what kind of lesion and where, and return its cells."""
+    if (linked := arrived(_LESION.name)) in _LESIONS:
+        _LESION.set(linked)
     lesion: Lesion | None = st.segmented_control(
         "Lesion",
         _LESIONS,
-        key="probe_lesion",
+        default=_LESION.value,
+        key=_LESION.key,
         help="The state of these cells is held at zero. Click again to take it back.",
-        **KEPT,
         width="stretch",
     )
+    publish(_LESION.name, lesion)
     cells = _lesioned(lesion, dimensions, seed)
     if cells:
         total = math.prod(dimensions)
@@ -261,7 +269,8 @@ def _choose_range(axis: str, edge: int) -> tuple[int, int]:
 
 
 def _reset() -> None:
-    st.session_state.update(_NONE)
+    for choice in (_LESION, _SILENCE, _CUT, _NOISE):
+        choice.set(None)
 
 
 # Effect.

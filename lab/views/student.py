@@ -11,6 +11,7 @@ from cellnet.errors import CellnetError, RunError
 from lab.figures.runs import run_label
 from lab.students import LIVE, Student, StudentShelf
 from lab.training import TrainingService
+from lab.views.choice import Choice
 
 RUN: Final = "run"
 STEP: Final = "step"
@@ -74,30 +75,29 @@ def facts_line(facts: dict[str, str]) -> str:
 
 def _choose_run(service: TrainingService, page: str) -> str | None:
     runs = {run.id: run for run in service.store.list()}
-    options = [LIVE, *runs]
-    key = f"{page}_run"
-    if key not in st.session_state:
-        st.session_state[key] = _first_run(service, options)
-    elif st.session_state[key] not in options:
-        st.session_state[key] = LIVE
+    options, choice = [LIVE, *runs], Choice(f"{page}_run")
+    asked = st.query_params.get(RUN)
+    if asked is not None and asked != choice.value:
+        choice.set(_find_run(service, asked, options))
+    elif choice.value not in options:
+        st.query_params.pop(RUN, None)
+        choice.set(LIVE if service.snapshot().run_id or not runs else options[1])
     chosen: str | None = st.selectbox(
         "Student",
         options,
-        key=key,
+        index=None if choice.value is None else options.index(choice.value),
+        key=choice.key,
         format_func=lambda run: "the training of this lab" if run == LIVE else run_label(runs[run]),
         on_change=_remember_run,
-        args=(key,),
+        args=(choice,),
         placeholder="choose a run",
         help="The student that trains (or trained last) in this lab, or one from a stored run.",
     )
     return chosen
 
 
-def _first_run(service: TrainingService, options: list[str]) -> str | None:
-    """The run in the address; without one the live training, or if there is none the newest run."""
-    asked = st.query_params.get(RUN)
-    if asked is None:
-        return LIVE if service.snapshot().run_id or len(options) == 1 else options[1]
+def _find_run(service: TrainingService, asked: str, options: list[str]) -> str | None:
+    """The run that an address names; None after saying that there is none."""
     if asked in options:
         return asked
     try:
@@ -107,8 +107,8 @@ def _first_run(service: TrainingService, options: list[str]) -> str | None:
         return None
 
 
-def _remember_run(key: str) -> None:
-    st.query_params[RUN] = st.session_state[key]
+def _remember_run(choice: Choice) -> None:
+    st.query_params[RUN] = choice.value
     st.query_params.pop(STEP, None)
 
 
@@ -117,29 +117,29 @@ def _choose_step(service: TrainingService, run: str, page: str) -> int | None:
     if not saved:
         st.error("This run has no checkpoint to look into; choose another.")
         return None
-    key = f"{page}_step.{run}"
-    if st.session_state.get(key) not in saved:
-        asked = st.query_params.get(STEP)
-        best = next((step for step, checkpoint in saved.items() if checkpoint.best), max(saved))
-        known = {str(step): step for step in saved}
-        st.session_state[key] = best if asked is None else known.get(asked)
-        if asked is not None and asked not in known:
+    choice, asked = Choice(f"{page}_step.{run}"), st.query_params.get(STEP)
+    if asked is not None and asked != str(choice.value):
+        choice.set({str(step): step for step in saved}.get(asked))
+        if choice.value is None:
             st.error(f"The run has no checkpoint of step {asked}; choose one.")
+    elif choice.value not in saved:
+        choice.set(next((step for step, checkpoint in saved.items() if checkpoint.best), max(saved)))
     chosen: int | None = st.selectbox(
         "Checkpoint",
         list(saved),
-        key=key,
+        index=None if choice.value is None else list(saved).index(choice.value),
+        key=choice.key,
         format_func=lambda step: f"step {step:,}{' (best)' if saved[step].best else ''}",
         on_change=_remember_step,
-        args=(key,),
+        args=(choice,),
         placeholder="choose a step",
         help="By default the best on held-out sentences.",
     )
     return chosen
 
 
-def _remember_step(key: str) -> None:
-    st.query_params[STEP] = str(st.session_state[key])
+def _remember_step(choice: Choice) -> None:
+    st.query_params[STEP] = str(choice.value)
 
 
 def _live_student(service: TrainingService, shelf: StudentShelf, page: str) -> Student:

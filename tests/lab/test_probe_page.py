@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -53,6 +54,12 @@ def shown(app: AppTest) -> str:
     return " ".join(part.proto.body for part in app.get("html"))
 
 
+def named(widgets: Sequence[Any], label: str) -> Any:
+    """The widget with a label; the keys of those that the page sets, too, are numbered."""
+    [found] = [widget for widget in widgets if widget.label == label]
+    return found
+
+
 def test_without_a_student_the_page_says_what_to_do(install: Install) -> None:
     install()
     app = open_probe()
@@ -64,7 +71,7 @@ def test_a_sentence_is_carried(install: Install) -> None:
     trained(install())
     app = open_probe(probe_text=SENTENCES)
     assert not app.exception
-    assert app.text_area(key="probe_text").value == SENTENCES
+    assert app.text_area[0].value == SENTENCES
     assert "A first sentence." in shown(app)
     assert len(app.get("plotly_chart")) == 5
 
@@ -76,7 +83,7 @@ def test_sections_show_what_they_promise(install: Install) -> None:
     assert not app.exception
     assert "cosine to the teacher" in shown(app)
     assert len(app.get("bidi_component")) == 3
-    app.button_group(key="probe_second").set_value(1).run()
+    named(app.button_group, "Second").set_value(1).run()
     assert any("same sentence" in info.value for info in app.info)
     app.button_group(key="probe_section").set_value("Intervene").run()
     assert not app.exception
@@ -92,32 +99,56 @@ def intervene(install: Install) -> AppTest:
 
 def test_damage_is_done_shown_and_taken_back(install: Install) -> None:
     app = intervene(install)
-    app.button_group(key="probe_lesion").set_value("box").run()
+    named(app.button_group, "Lesion").set_value("box").run()
     assert not app.exception
     assert any("8 of 64 cells" in caption.value for caption in app.caption)
     assert "healed" in shown(app)
     assert "explained variance of 16 held-out" in shown(app)
     assert "intact" in shown(app)
-    app.button_group(key="probe_lesion").set_value("random").run()
+    named(app.button_group, "Lesion").set_value("random").run()
     app.slider(key="probe_share").set_value(50).run()
     assert any("32 of 64 cells" in caption.value for caption in app.caption)
-    app.button_group(key="probe_silence").set_value(["local"]).run()
-    app.slider(key="probe_noise").set_value(0.5).run()
+    named(app.button_group, "Silence an expert").set_value(["local"]).run()
+    named(app.slider, "Noise").set_value(0.5).run()
     app.slider(key="probe_when").set_value((1, 2)).run()
     assert not app.exception
     app.button(key="probe_reset").click().run()
     assert not app.exception
     assert any("Nothing is damaged yet" in info.value for info in app.info)
-    assert app.button_group(key="probe_lesion").value is None
-    assert app.slider(key="probe_noise").value == 0.0
+    assert named(app.button_group, "Lesion").value is None
+    assert named(app.slider, "Noise").value == 0.0
+
+
+def test_a_link_brings_the_damage_and_nothing_is_ever_written_into_a_widget(install: Install) -> None:
+    trained(install())
+    app = open_probe(
+        probe_text=SENTENCES,
+        probe_section="Intervene",
+        probe_damaged="2",
+        probe_lesion="layer",
+        probe_silence="local,distant",
+        probe_cut="nonsense",
+        probe_noise="0.75",
+    )
+    assert not app.exception
+    assert named(app.button_group, "Sentence").value == 2
+    assert named(app.button_group, "Lesion").value == "layer"
+    assert named(app.button_group, "Silence an expert").value == ["local", "distant"]
+    assert named(app.button_group, "Cut a tier").value == []
+    assert named(app.slider, "Noise").value == 0.75
+    app.button(key="probe_reset").click().run()
+    named(app.selectbox, "From the data (16 held-out sentences first)").select_index(0).run()
+    assert named(app.slider, "Noise").value == 0.0
+    drawn = [*app.text_area, *app.slider, *app.selectbox, *app.button_group]
+    assert not any(widget.proto.set_value for widget in drawn)
 
 
 def test_damage_is_still_there_when_one_comes_back_to_the_section(install: Install) -> None:
     app = intervene(install)
-    app.button_group(key="probe_lesion").set_value("layer").run()
+    named(app.button_group, "Lesion").set_value("layer").run()
     app.button_group(key="probe_section").set_value("Sentence").run()
     app.button_group(key="probe_section").set_value("Intervene").run()
-    assert app.button_group(key="probe_lesion").value == "layer"
+    assert named(app.button_group, "Lesion").value == "layer"
     assert any("16 of 64 cells" in caption.value for caption in app.caption)
 
 
@@ -134,14 +165,14 @@ def test_sentences_come_from_the_data(install: Install) -> None:
     trained(service)
     app = open_probe(probe_text="One of my own.")
     held_out = service.data_of(small_settings()).validation_texts  # type: ignore[union-attr]
-    app.selectbox(key="probe_pick").set_value(held_out[3]).run()
-    assert app.text_area(key="probe_text").value == f"One of my own.\n{held_out[3]}"
+    named(app.selectbox, "From the data (16 held-out sentences first)").set_value(held_out[3]).run()
+    assert app.text_area[0].value == f"One of my own.\n{held_out[3]}"
     app.button(key="probe_only_random").click().run()
-    assert app.text_area(key="probe_text").value in held_out
+    assert app.text_area[0].value in held_out
     assert not app.exception
-    app.text_area(key="probe_text").set_value(" \n ").run()
+    app.text_area[0].set_value(" \n ").run()
     assert any("Type a sentence" in info.value for info in app.info)
-    app.text_area(key="probe_text").set_value("\n".join(map(str, range(20)))).run()
+    app.text_area[0].set_value("\n".join(map(str, range(20)))).run()
     assert any("first 12 of 20" in warning.value for warning in app.warning)
 
 
@@ -149,13 +180,17 @@ def test_a_link_opens_a_checkpoint_and_a_wrong_one_says_so(install: Install) -> 
     run = trained(install())
     app = open_probe(run=run, step="3")
     assert not app.exception
-    assert app.selectbox(key=f"probe_step.{run}").value == 3
+    assert named(app.selectbox, "Checkpoint").value == 3
     assert "<small>training step</small>3<" in shown(app)
     app = open_probe(run=run, step="5")
     assert "no checkpoint of step 5" in app.error[0].value
-    app.selectbox(key=f"probe_step.{run}").set_value(6).run()
+    named(app.selectbox, "Checkpoint").set_value(6).run()
     assert not app.error
-    assert "no run 'gone'" in open_probe(run="gone").error[0].value
+    app = open_probe(run="gone")
+    assert "no run 'gone'" in app.error[0].value
+    named(app.selectbox, "Student").set_value(run).run()
+    assert not app.error
+    assert app.query_params["run"] == run
 
 
 def test_sentences_of_a_stored_run_are_read_when_asked(install: Install) -> None:
