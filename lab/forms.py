@@ -144,6 +144,29 @@ def renew(key: str) -> None:
         widget.value = _NOTHING
 
 
+def typed(key: str) -> dict[str, Any]:
+    """What the widgets under ``key`` were set to since they were last drawn, ``{"group.key": value}``.
+
+    A callback runs before its page is drawn again, and may need to know it.
+    """
+    found = {}
+    for name, widget in _widgets(key).items():
+        if widget.value is not _NOTHING:
+            value = _state(f"{key}.{widget.generation}.{name}", widget.value)
+            if value != widget.value:
+                found[name] = value
+    return found
+
+
+def _state(key: str, value: Any) -> Any:
+    """What a widget stands at, or else the value; a tuple has a widget for each number."""
+    if isinstance(value, tuple):
+        return tuple(
+            st.session_state.get(f"{key}.{axis}", number) for axis, number in zip("xyz", value, strict=True)
+        )
+    return st.session_state.get(key, value)
+
+
 @dataclass
 class _Widget:
     """The newest widget of a setting: the value that it shows unless what was typed is impossible."""

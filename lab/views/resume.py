@@ -20,16 +20,20 @@ def resume_button(
     label: str = "Resume",
     disabled: bool = False,
 ) -> None:
-    """The button that goes on with a run; ``overrides`` are settings that differ from then on."""
-    st.button(
+    """The button that goes on with a run; ``overrides`` are settings that differ from then on.
+
+    It acts where it is drawn: a callback would know only what had been typed when the page was last drawn.
+    """
+    pressed = st.button(
         label,
         key=f"resume.{run.id}",
         type="primary",
         disabled=disabled,
-        on_click=order,
-        args=(lambda: service.resume_run(run.id, overrides or None),),
         help="Go on with this run from its newest checkpoint.",
     )
+    if pressed:
+        order(lambda: service.resume_run(run.id, overrides or None))
+        st.rerun()
 
 
 def offer_resume(service: TrainingService) -> None:

@@ -169,15 +169,16 @@ def _fork(service: TrainingService, run: RunRecord, saved: Sequence[CheckpointRe
     changes = {name: new for name, (_, new) in differences(base, form.checked()).items()}
     listed = [f"{field_label(name)} {get_value(base, name)} → {new}" for name, new in changes.items()]
     st.caption(f"Changes: {', '.join(listed)}." if listed else "Nothing is changed yet.")
-    st.button(
+    pressed = st.button(
         "Fork",
         key=f"runs_fork_button.{run.id}",
         type="primary",
         disabled=busy or bool(form.problems),
-        on_click=order,
-        args=(lambda: service.fork_run(run.id, step, changes, name=name),),
         help="Begin the new run now.",
     )
+    if pressed and not form.problems:
+        order(lambda: service.fork_run(run.id, step, changes, name=name))
+        st.rerun()
 
 
 # Checkpoints.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import streamlit as st
 
@@ -20,6 +20,8 @@ _SELECTED: Final = "selected"
 _TABLE: Final = "runs_table"
 _UNDO: Final = "runs_undo"
 _PLACE: Final = "runs_place"
+_FILE: Final = "runs_upload"
+_NAME: Final = "runs_upload_name"
 _PROBLEM: Final = "runs_import_problem"
 MOST_MEGABYTES: Final = 300
 MOST_NAME: Final = 80
@@ -213,13 +215,13 @@ def importing(service: TrainingService) -> None:
             f"A checkpoint as a zip file, at most {MOST_MEGABYTES} MB",
             type="zip",
             max_upload_size=MOST_MEGABYTES,
-            key="runs_upload",
+            key=_FILE,
             help="It is checked before a run appears: nothing in it is executed, and the weights must fit "
             "their settings.",
         )
-        name = st.text_input(
+        st.text_input(
             "Name of the run",
-            key="runs_upload_name",
+            key=_NAME,
             max_chars=MOST_NAME,
             help="For people; without one the step says what it is.",
         )
@@ -229,14 +231,16 @@ def importing(service: TrainingService) -> None:
             type="primary",
             disabled=file is None,
             on_click=_import,
-            args=(service, file, name),
+            args=(service,),
             help="The run can then be looked into, resumed and forked like any other.",
         )
         if problem := st.session_state.get(_PROBLEM):
             st.error(problem)
 
 
-def _import(service: TrainingService, file: IO[bytes], name: str) -> None:
+def _import(service: TrainingService) -> None:
+    """Import what the fields hold now, which may be newer than what the page was last drawn from."""
+    file, name = st.session_state[_FILE], st.session_state[_NAME]
     try:
         run_id = import_checkpoint(service.store, file, name=name.strip(), max_bytes=MOST_MEGABYTES * 10**6)
     except CheckpointError as error:

@@ -11,7 +11,7 @@ from lab.forms import FIELDS, GROUPS, Form, group_label, renew
 from lab.presets import FIRST_LIMIT, PRESETS, lab_preset
 from lab.training import TrainingService
 from lab.views.resume import offer_resume
-from lab.views.status import DRAFT_INVALID
+from lab.views.status import NEXT_RUN
 from lab.views.steering import RATIOS, tier_table
 
 ESSENTIALS: Final = (
@@ -21,7 +21,6 @@ ESSENTIALS: Final = (
     "training.learning_rate",
     "model.steps",
 )
-_KEY: Final = "next"
 _ALL_SENTENCES: Final = 13_201
 
 
@@ -39,7 +38,7 @@ def setup_form(service: TrainingService) -> None:
         help="Sets every field below; change what you like afterwards.",
     )
     st.caption(data_note(service.draft))
-    form = Form(_KEY, service.draft, follows=True)
+    form = Form(NEXT_RUN, service.draft, follows=True)
     essentials, geometry, files = st.columns([4, 5, 4], gap="large")
     with essentials:
         form.fields(ESSENTIALS)
@@ -55,7 +54,6 @@ def setup_form(service: TrainingService) -> None:
             with column:
                 form.fields(names[place::3])
     service.draft = form.checked()
-    st.session_state[DRAFT_INVALID] = "; ".join(form.problems.values())
     with tiers:
         tier_table(service.draft)
 
@@ -85,7 +83,7 @@ def _take_preset(service: TrainingService) -> None:
 
 def _take(service: TrainingService, settings: Settings) -> None:
     service.draft = settings
-    renew(_KEY)
+    renew(NEXT_RUN)
 
 
 def _toml(service: TrainingService) -> None:

@@ -4,13 +4,16 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from cellnet.errors import CellnetError
+from cellnet.errors import CellnetError, SettingsError
+from cellnet.settings import with_changes
+from lab.forms import typed
 from lab.training import Phase, Snapshot, TrainingService
 from lab.views.markup import status_markup
 
 _PERIOD = 1.0
 REFUSED = "order_refused"
-DRAFT_INVALID = "draft_invalid"
+NEXT_RUN = "next"
+"""Key of the form with the settings of the next run."""
 
 
 @st.fragment(run_every=_PERIOD)
@@ -48,8 +51,12 @@ def order(action: Callable[[], None]) -> None:
 
 
 def _start(service: TrainingService) -> None:
-    if invalid := st.session_state.get(DRAFT_INVALID):
-        st.session_state[REFUSED] = f"The settings below cannot be used: {invalid}"
+    """Start with what the form below holds now, though it may not have been drawn since it was typed."""
+    try:
+        service.draft = with_changes(service.draft, typed(NEXT_RUN))
+    except SettingsError as error:
+        wrong = "; ".join(error.problems.values())
+        st.session_state[REFUSED] = f"The settings below cannot be used: {wrong}"
     else:
         order(lambda: service.start(service.draft))
 

@@ -39,6 +39,18 @@ def shared_form() -> None:
     st.session_state["settings"] = form.checked()
 
 
+def form_with_callback() -> None:
+    import streamlit as st
+
+    from cellnet.settings import preset
+    from lab.forms import Form, typed
+
+    form = Form("form", st.session_state.setdefault("settings", preset("quickstart")), follows=True)
+    form.fields(("training.batch_size", "lattice.local_distance_ratio", "lattice.dimensions"))
+    st.session_state["settings"] = form.checked()
+    st.button("go", on_click=lambda: st.session_state.update(typed=typed("form")))
+
+
 RATIO = "lattice.local_distance_ratio"
 BATCH = "training.batch_size"
 
@@ -99,6 +111,16 @@ def test_a_widget_stays_while_one_types_and_while_others_change_other_settings()
     assert settings.lattice.dimensions[2] == 7
     assert settings.lattice.local_distance_ratio == 0.45
     assert settings.training.batch_size == 32
+
+
+def test_a_callback_can_ask_what_was_typed_since_the_form_was_drawn() -> None:
+    app = AppTest.from_function(form_with_callback, default_timeout=30).run()
+    app.slider(key=f"form.0.{RATIO}").set_value(0.5)
+    app.number_input(key="form.0.lattice.dimensions.z").set_value(7)
+    app.button[0].click().run()
+    assert app.session_state["typed"] == {RATIO: 0.5, "lattice.dimensions": (8, 8, 7)}
+    app.button[0].click().run()
+    assert app.session_state["typed"] == {}
 
 
 @pytest.mark.parametrize("name", FIELDS)

@@ -77,6 +77,21 @@ def test_a_preset_fills_the_form_and_a_bad_value_keeps_start_from_starting(insta
     assert "cannot be used" in app.warning[0].value
 
 
+def test_what_was_typed_right_before_start_counts(install: Install) -> None:
+    """The browser may send a field and the button after it in one message."""
+    service = install()
+    app = open_train()
+    app.number_input(key="next.0.training.max_steps").set_value(2)
+    app.button(key="start").click().run()
+    assert wait(service, lambda seen: seen.phase is Phase.FINISHED).step == 2
+    app.run()
+    assert app.number_input(key="next.1.training.max_steps").value == 2
+    app.slider(key="next.0.lattice.local_distance_ratio").set_value(0.99)
+    app.button(key="start").click().run()
+    assert "cannot be used" in app.warning[0].value
+    assert service.snapshot().phase is Phase.FINISHED
+
+
 def test_start_pause_turn_step_resume_stop(install: Install) -> None:
     service = install()
     app = open_train()

@@ -158,7 +158,7 @@ def test_a_running_run_cannot_be_deleted_and_blocks_others(
 def test_resume_with_more_steps(service: TrainingService, pair: tuple[str, str]) -> None:
     app = open_runs(pair[0], view="go on")
     assert app.number_input(key=f"runs_more.{pair[0]}").value == 12
-    app.number_input(key=f"runs_more.{pair[0]}").set_value(9).run()
+    app.number_input(key=f"runs_more.{pair[0]}").set_value(9)
     app.button(key=f"resume.{pair[0]}").click().run()
     end = service.wait_for(lambda seen: seen.phase is Phase.FINISHED and seen.step == 9, PATIENCE)
     assert end.run_id == pair[0]
@@ -175,14 +175,15 @@ def test_fork_with_changes(service: TrainingService, pair: tuple[str, str]) -> N
     assert "must not decrease" in app.error[0].value
     assert app.button(key=f"runs_fork_button.{run}").disabled
     app.slider(key=f"{key}.lattice.local_distance_ratio").set_value(0.3).run()
-    app.number_input(key=f"{key}.training.max_steps").set_value(2).run()
+    app.number_input(key=f"{key}.training.max_steps").set_value(2)
+    app.text_input(key=f"runs_fork_name.{run}").set_value("shorter")
     app.button(key=f"runs_fork_button.{run}").click().run()
     end = service.wait_for(
         lambda seen: seen.phase is Phase.FINISHED and seen.run_id not in (None, *pair), PATIENCE
     )
     assert end.run_id is not None
     child = service.store.get(end.run_id)
-    assert (child.parent, child.name, child.step) == (run, "first, forked", 2)
+    assert (child.parent, child.name, child.step) == (run, "shorter", 2)
     assert child.settings["lattice"]["local_distance_ratio"] == 0.3
     app = open_runs(child.id, view="settings")
     assert {"lattice.local_distance_ratio", "training.max_steps"} <= set(app.dataframe[1].value.index)
@@ -219,9 +220,10 @@ def test_an_import_is_a_new_run_and_what_is_none_is_refused(
     assert [error.value for error in app.error] == []
     (run_id,) = selected(app)
     assert run_id not in pair
-    assert service.store.get(run_id).step == 6
+    assert (service.store.get(run_id).name, service.store.get(run_id).step) == ("brought back", 6)
 
 
 def bring_in(app: AppTest, content: bytes) -> None:
     app.file_uploader(key="runs_upload").set_value(("packed.zip", content, "application/zip")).run()
+    app.text_input(key="runs_upload_name").set_value("brought back")
     app.button(key="runs_import").click().run()
