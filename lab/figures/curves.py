@@ -1,6 +1,7 @@
 """The curves of a training: panels and marks, from snapshots."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -17,16 +18,27 @@ PCA_COLOR: Final = "#7A7A7A"
 _LABELS: Final = {name: str(field.title) for name, field in flat_fields()}
 
 
-def loss_panels(snapshot: Snapshot, smoothing: int) -> list[Panel]:
-    """The total, the gain over PCA and the learning rate, then the six losses."""
+def loss_panels(snapshot: Snapshot, smoothing: int, window: int = 0) -> list[Panel]:
+    """The total, the gain over PCA and the learning rate, the six losses, gradient norm and step time.
+
+    Args:
+        snapshot: of the training.
+        smoothing: steps of which the bold lines are means.
+        window: how many of the newest steps to show; 0 for all.
+    """
     train, validation = snapshot.train, snapshot.validation
-    rate = Curve("train", train.steps, train.column("learning_rate"), SPLIT_COLORS["train"])
-    return [
+    panels = [
         _loss_panel("total", train, validation, smoothing),
         _explained_panel(validation, snapshot.pca),
-        Panel("learning rate", (rate,)),
+        Panel("learning rate", _train_curves(train, "learning_rate", 1)),
         *(_loss_panel(name, train, validation, smoothing) for name in LOSS_NAMES),
+        Panel("gradient norm", _train_curves(train, "gradient_norm", smoothing)),
+        Panel("step time", _train_curves(train, "seconds", smoothing), unit="s"),
     ]
+    if not window or not len(train):
+        return panels
+    first = int(train.steps[-1]) - window + 1
+    return [replace(panel, curves=[_since(curve, first) for curve in panel.curves]) for panel in panels]
 
 
 def trailing_mean(values: npt.NDArray[np.float64], window: int) -> npt.NDArray[np.float64]:
@@ -41,28 +53,36 @@ def trailing_mean(values: npt.NDArray[np.float64], window: int) -> npt.NDArray[n
 
 
 def _loss_panel(name: str, train: Rows, validation: Rows, smoothing: int) -> Panel:
-    raw = train.column(name)
-    curves = [Curve("train", train.steps, raw, SPLIT_COLORS["train"], width=1.2)]
-    if smoothing > 1:
-        smooth = trailing_mean(raw, smoothing)
-        curves = [
-            Curve("train", train.steps, raw, SPLIT_COLORS["train"], width=1.0, opacity=0.42),
-            Curve("train, smoothed", train.steps, smooth, SPLIT_COLORS["train"], width=2.0),
-        ]
-    curves.append(
-        Curve(
-            "validation", validation.steps, validation.column(name), SPLIT_COLORS["validation"], dots=True
-        )
+    held_out = Curve(
+        "validation", validation.steps, validation.column(name), SPLIT_COLORS["validation"], dots=True
     )
-    return Panel(name.replace("_", " "), tuple(curves))
+    return Panel(name.replace("_", " "), (*_train_curves(train, name, smoothing), held_out))
+
+
+def _train_curves(train: Rows, name: str, smoothing: int) -> tuple[Curve, ...]:
+    """Every step, and over it the mean if one is wanted."""
+    raw, color = train.column(name), SPLIT_COLORS["train"]
+    if smoothing == 1:
+        return (Curve("train", train.steps, raw, color, width=1.2),)
+    smooth = trailing_mean(raw, smoothing)
+    return (
+        Curve("train", train.steps, raw, color, width=1.0, opacity=0.42),
+        Curve("train, smoothed", train.steps, smooth, color, width=2.0),
+    )
+
+
+def _since(curve: Curve, first: int) -> Curve:
+    """What a curve does from a step on."""
+    shown = curve.x >= first
+    return replace(curve, x=curve.x[shown], y=curve.y[shown])
 
 
 def _explained_panel(validation: Rows, pca: float | None) -> Panel:
     explained = validation.column("explained_variance")
     curves = [Curve("validation", validation.steps, explained, SPLIT_COLORS["validation"], dots=True)]
     if pca is not None:
-        ends = np.array([0, validation.steps[-1] if len(validation) else 1])
-        curves.append(Curve("PCA", ends, np.full(2, pca), PCA_COLOR, dash="dash", width=1.4))
+        steps = np.array([0, *validation.steps]) if len(validation) else np.array([0, 1])
+        curves.append(Curve("PCA", steps, np.full(len(steps), pca), PCA_COLOR, dash="dash", width=1.4))
     return Panel("explained variance", tuple(curves))
 
 

@@ -21,6 +21,7 @@ MIME: Final[dict[Kind, str]] = {"svg": "image/svg+xml", "png": "image/png"}
 _POINTS: Final = 2000
 _DOTS: Final = 80
 _PANEL: Final = (3.7, 2.4)
+_LINE: Final = 0.14
 _LINES: Final = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 _STYLE: Final[Any] = {
     "font.size": 8.5,
@@ -44,7 +45,7 @@ def panels_image(
     marks: Sequence[Mark] = (),
     columns: int = 3,
 ) -> bytes:
-    """Panels of curves as a file, with one legend, and the marks as dotted lines.
+    """Panels of curves as a file, with one legend; marks are dotted lines, numbered and listed below.
 
     Raises:
         ValueError: if there is no panel.
@@ -54,7 +55,8 @@ def panels_image(
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     with mpl.rc_context(_STYLE):
-        figure = Figure((columns * _PANEL[0], rows * _PANEL[1] + 0.5), layout="constrained")
+        height = rows * _PANEL[1] + 0.5 + _LINE * len(marks)
+        figure = Figure((columns * _PANEL[0], height), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False).flat
         for axes, panel in zip(grid, panels, strict=False):
             _draw(axes, panel, marks)
@@ -71,6 +73,8 @@ def panels_image(
             ncols=min(4, len(handles)),
             frameon=False,
         )
+        lines = [f"{place}  {x_title} {mark.x:g}: {mark.label}" for place, mark in enumerate(marks, 1)]
+        figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=7)
         return _saved(figure, kind)
 
 
@@ -88,8 +92,9 @@ def _draw(axes: Axes, panel: Panel, marks: Sequence[Mark]) -> None:
             marker="o" if curve.dots and len(x) <= _DOTS else None,
             markersize=2.6,
         )
-    for mark in marks:
+    for place, mark in enumerate(marks, 1):
         axes.axvline(mark.x, color="#17212b", linewidth=0.6, linestyle=":", alpha=0.6)
+        axes.annotate(str(place), (mark.x, 1), xycoords=("data", "axes fraction"), va="top", fontsize=6)
     if panel.log:
         axes.set_yscale("log")
     unit = f" ({panel.unit})" if panel.unit else ""

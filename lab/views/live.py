@@ -8,6 +8,7 @@ from lab.components import cube, curves
 from lab.figures.cube import COLORINGS, VIEWS, Coloring, cube_scene
 from lab.figures.curves import loss_panels, step_marks
 from lab.training import CubeFrame, Phase, Snapshot, TrainingService
+from lab.views.curve_files import shown_curves
 
 _CURVES_PERIOD = 1.0
 _CUBE_PERIOD = 0.5
@@ -16,31 +17,48 @@ _CUBE_HEIGHT = 410
 _EMPTY_HEIGHT = 160
 _SMOOTHING = 10
 _MOST_SMOOTHING = 100
+_WHOLE = "all"
+_WINDOWS = {_WHOLE: 0, "1,000": 1000, "200": 200, "50": 50}
 
 
 @st.fragment(run_every=_CURVES_PERIOD)
 def live_curves(service: TrainingService) -> None:
-    """Total, explained variance, learning rate and the six losses."""
+    """Losses, explained variance, learning rate, gradient norm and step time."""
     snapshot = service.snapshot()
     smoothing = st.session_state.get("smoothing", _SMOOTHING)
+    window = _WINDOWS[st.session_state.get("window", _WHOLE)]
+    shown = shown_curves()
+    shown.update(smoothing=smoothing, window=window)
     curves(
-        loss_panels(snapshot, smoothing) if len(snapshot.train) else [],
+        loss_panels(snapshot, **shown) if len(snapshot.train) else [],
         key="losses",
         seq=snapshot.version,
-        stream=f"{snapshot.run_id}/{smoothing}",
+        stream=f"{snapshot.run_id}/{smoothing}/{window}",
         marks=step_marks(snapshot.changes, snapshot.readouts),
         panel_height=_PANEL_HEIGHT,
         label="Loss curves of the training",
         empty=_curves_notice(snapshot),
     )
     if len(snapshot.train):
-        st.slider(
+        smooth, show = st.columns(2, gap="medium")
+        smooth.slider(
             "Smoothing (steps)",
             1,
             _MOST_SMOOTHING,
             value=_SMOOTHING,
             key="smoothing",
             help="The bold line is the mean of this many steps; every single step stays visible behind it.",
+            bind="query-params",
+        )
+        show.segmented_control(
+            "Window (steps)",
+            list(_WINDOWS),
+            default=_WHOLE,
+            required=True,
+            key="window",
+            help="All steps, or so many of the newest; the curves move on with them.",
+            bind="query-params",
+            width="stretch",
         )
 
 
@@ -62,9 +80,10 @@ def live_cube(service: TrainingService) -> None:
         required=True,
         key="coloring",
         help=_COLORING_HELP,
+        bind="query-params",
         width="stretch",
     )
-    view = view_choice.selectbox("Show", VIEWS, key="view")
+    view = view_choice.selectbox("Show", VIEWS, key="view", help=_VIEW_HELP, bind="query-params")
     at = _lattice_step(frame, coloring)
     channel = _channel(frame) if coloring == "channel" else 0
     cube(
@@ -88,6 +107,9 @@ _COLORING_HELP = (
 )
 
 
+_VIEW_HELP = "Cut open: the half with the lower y is taken away. Layers: apart along z."
+
+
 def _lattice_step(frame: CubeFrame, coloring: Coloring) -> int:
     """Which of the T steps of the forward pass to show; a change and a gate there are from step 1 on."""
     last, first = len(frame.states) - 1, int(coloring in ("change", "expert"))
@@ -100,12 +122,15 @@ def _lattice_step(frame: CubeFrame, coloring: Coloring) -> int:
         value=last,
         key=f"lattice_step_{first}",
         help="0 is the sentence as it enters on the surface; then the three experts act, step by step.",
+        bind="query-params",
     )
 
 
 def _channel(frame: CubeFrame) -> int:
     last: int = frame.states.shape[-1] - 1
-    return st.slider("Channel", 0, last, value=0, key="channel")
+    return st.slider(
+        "Channel", 0, last, value=0, key="channel", help="Which number of the state.", bind="query-params"
+    )
 
 
 def _curves_notice(snapshot: Snapshot) -> str:

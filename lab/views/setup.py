@@ -47,7 +47,14 @@ def setup_form(service: TrainingService) -> None:
         tiers = st.container()
     with files:
         _toml(service)
-    group = st.pills("All settings", GROUPS, format_func=group_label, key="group")
+    group = st.pills(
+        "All settings",
+        GROUPS,
+        format_func=group_label,
+        key="group",
+        help="Shows the settings of a group that are not above already.",
+        bind="query-params",
+    )
     if group:
         names = [name for name in FIELDS if name.startswith(f"{group}.") and name not in form.values]
         for place, column in enumerate(st.columns(3, gap="large")):

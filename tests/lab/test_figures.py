@@ -52,7 +52,7 @@ def test_trailing_mean_against_a_loop() -> None:
         trailing_mean(values, 0)
 
 
-def test_panels_are_total_gain_rate_and_the_six_losses() -> None:
+def test_panels_are_total_gain_rate_the_six_losses_gradient_and_time() -> None:
     panels = loss_panels(snapshot(), smoothing=5)
     assert [panel.title for panel in panels] == [
         "total",
@@ -64,10 +64,24 @@ def test_panels_are_total_gain_rate_and_the_six_losses() -> None:
         "emergence",
         "lattice dynamics",
         "spatial consistency",
+        "gradient norm",
+        "step time",
     ]
     assert [curve.name for curve in panels[0].curves] == ["train", "train, smoothed", "validation"]
     assert [curve.name for curve in loss_panels(snapshot(), 1)[0].curves] == ["train", "validation"]
     assert [curve.y.tolist() for curve in panels[1].curves] == [[0.7], [0.6, 0.6]]
+
+
+def test_a_window_shows_the_newest_steps_of_the_same_curves() -> None:
+    whole, part = (loss_panels(snapshot(), 5, window) for window in (0, 21))
+    for panel, shown in zip(whole, part, strict=True):
+        for curve, newest in zip(panel.curves, shown.curves, strict=True):
+            kept = curve.x >= 20
+            np.testing.assert_array_equal(newest.x, curve.x[kept])
+            np.testing.assert_array_equal(newest.y, curve.y[kept])
+    assert part[0].curves[0].x.tolist() == list(range(20, 41))
+    assert part[1].curves[1].x.tolist() == [20]
+    assert not any(len(curve.x) for panel in loss_panels(Snapshot(), 5, 21) for curve in panel.curves[:1])
 
 
 def test_what_happened_after_one_step_shares_a_mark() -> None:

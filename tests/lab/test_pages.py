@@ -11,6 +11,7 @@ from cellnet.errors import DataError
 from cellnet.settings import Settings
 from cellnet.training import TrainingData
 from cellnet.training.data import Progress
+from lab.figures.cube import COLORINGS
 from lab.presets import FIRST_LIMIT, FIRST_RUN, lab_preset
 from lab.server import install_service
 from lab.training import Phase, Snapshot, TrainingService
@@ -172,6 +173,24 @@ def test_every_coloring_of_the_cube(install: Install, coloring: str) -> None:
     app.button_group(key="coloring").set_value(coloring).run()
     app.selectbox(key="view").set_value("layers").run()
     assert not app.exception
+
+
+def test_curves_are_drawn_as_the_address_says_and_can_be_taken_away(install: Install) -> None:
+    service = install()
+    app = open_train()
+    assert not app.get("download_button")[1:]
+    service.start(small_settings(max_steps=3, fit_readout_every=2))
+    wait(service, lambda seen: seen.phase is Phase.FINISHED)
+    app = AppTest.from_file(str(MAIN), default_timeout=60)
+    app.query_params.update(smoothing="30", window="50", coloring=COLORINGS["change"], view="layers")
+    app.run().run()
+    assert not app.exception
+    assert app.slider(key="smoothing").value == 30
+    assert app.button_group(key="window").value == "50"
+    assert app.session_state["curves_shown"] == {"smoothing": 30, "window": 50}
+    assert (app.button_group(key="coloring").value, app.selectbox(key="view").value) == ("change", "layers")
+    labels = [button.label for button in app.get("download_button")]
+    assert labels[:3] == ["Curves as CSV", "Figure as SVG", "Figure as PNG"]
 
 
 def test_a_failure_is_shown_and_start_is_offered_again(install: Install) -> None:

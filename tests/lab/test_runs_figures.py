@@ -181,7 +181,7 @@ def test_figures_as_files() -> None:
     svg = panels_image(panels, "svg", marks=[Mark(4, "change")])
     root = ElementTree.fromstring(svg)
     words = [text for element in root.iter() if (text := (element.text or "").strip())]
-    assert {"total", "mse", "a & b", "step"} <= set(words)
+    assert {"total", "mse", "a & b", "step", "1", "1  step 4: change"} <= set(words)
     assert svg == panels_image(panels, "svg", marks=[Mark(4, "change")])
     image = Image.open(io.BytesIO(panels_image(panels, "png")))
     assert image.width > 1000
