@@ -124,12 +124,12 @@ def _reference(_model: CellNet, key: str) -> FloatArray:
 def choose_sentences(shelf: StudentShelf, student: Student) -> tuple[str, ...]:
     """Draw the field for sentences and the ways to fill it from the data."""
     field, data = st.columns([5, 4], gap="medium")
-    with data:
-        _from_data(shelf, student)
     if (linked := arrived(_TEXT.name)) is not None:
         _TEXT.set(linked[:MAX_CHARACTERS])
     if _TEXT.value is None:
         _TEXT.set("\n".join(student.texts[: min(_BEGIN, student.held_out)]) or SENTENCE)
+    with data:
+        _from_data(shelf, student)
     with field:
         text = st.text_area(
             "Sentences, one per line",
@@ -168,22 +168,20 @@ def _from_data(shelf: StudentShelf, student: Student) -> None:
         help="Type to search; what you choose is added as a line.",
     )
     add, replace = st.columns(2)
-    add.button(
+    if add.button(
         "Add a random held-out one",
         key="probe_random",
-        on_click=_add_random,
-        args=(student,),
         help="A sentence that the student never learned from.",
         width="stretch",
-    )
-    replace.button(
+    ):
+        _add(_random_text(student))
+    if replace.button(
         "Only a random one",
         key="probe_only_random",
-        on_click=_only_random,
-        args=(student,),
         help="Replaces all sentences by one that the student never learned from.",
         width="stretch",
-    )
+    ):
+        _TEXT.set(_random_text(student))
 
 
 def need_sentences(shelf: StudentShelf, student: Student, key: str, why: str) -> None:
@@ -208,14 +206,6 @@ def need_sentences(shelf: StudentShelf, student: Student, key: str, why: str) ->
 def _add_picked() -> None:
     _add(_PICK.value)
     _PICK.set(None)
-
-
-def _add_random(student: Student) -> None:
-    _add(_random_text(student))
-
-
-def _only_random(student: Student) -> None:
-    _TEXT.set(_random_text(student))
 
 
 def _random_text(student: Student) -> str:

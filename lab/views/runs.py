@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import streamlit as st
 
@@ -20,8 +20,6 @@ _SELECTED: Final = "selected"
 _TABLE: Final = "runs_table"
 _UNDO: Final = "runs_undo"
 _PLACE: Final = "runs_place"
-_FILE: Final = "runs_upload"
-_NAME: Final = "runs_upload_name"
 _PROBLEM: Final = "runs_import_problem"
 MOST_MEGABYTES: Final = 300
 MOST_NAME: Final = 80
@@ -191,21 +189,19 @@ def deletion(service: TrainingService, chosen: Sequence[RunRecord]) -> None:
     """The button that deletes the chosen runs, and the one that brings them back."""
     if gone := st.session_state.get(_UNDO):
         st.caption(f"Deleted {_counted(len(gone))}.", width="content")
-        st.button(
+        if st.button(
             "Undo",
             key="runs_undo_button",
-            on_click=_restore,
-            args=(service, gone),
             help="Bring back what was just deleted. Later you find it in the trash.",
-        )
-    st.button(
+        ):
+            _restore(service, gone)
+    if st.button(
         f"Delete {_counted(len(chosen))}" if chosen else "Delete",
         key="runs_delete",
         disabled=not chosen,
-        on_click=_delete,
-        args=(service, [run.id for run in chosen]),
         help="Moves the selected runs to the trash, from where they can be restored.",
-    )
+    ):
+        _delete(service, [run.id for run in chosen])
 
 
 def importing(service: TrainingService) -> None:
@@ -215,32 +211,30 @@ def importing(service: TrainingService) -> None:
             f"A checkpoint as a zip file, at most {MOST_MEGABYTES} MB",
             type="zip",
             max_upload_size=MOST_MEGABYTES,
-            key=_FILE,
+            key="runs_upload",
             help="It is checked before a run appears: nothing in it is executed, and the weights must fit "
             "their settings.",
         )
-        st.text_input(
+        name = st.text_input(
             "Name of the run",
-            key=_NAME,
+            key="runs_upload_name",
             max_chars=MOST_NAME,
             help="For people; without one the step says what it is.",
         )
-        st.button(
+        pressed = st.button(
             "Import as a new run",
             key="runs_import",
             type="primary",
             disabled=file is None,
-            on_click=_import,
-            args=(service,),
             help="The run can then be looked into, resumed and forked like any other.",
         )
+        if pressed and file is not None:
+            _import(service, file, name)
         if problem := st.session_state.get(_PROBLEM):
             st.error(problem)
 
 
-def _import(service: TrainingService) -> None:
-    """Import what the fields hold now, which may be newer than what the page was last drawn from."""
-    file, name = st.session_state[_FILE], st.session_state[_NAME]
+def _import(service: TrainingService, file: IO[bytes], name: str) -> None:
     try:
         run_id = import_checkpoint(service.store, file, name=name.strip(), max_bytes=MOST_MEGABYTES * 10**6)
     except CheckpointError as error:
@@ -248,23 +242,24 @@ def _import(service: TrainingService) -> None:
     else:
         st.session_state[_PROBLEM] = ""
         st.query_params[_SELECTED] = [run_id]
+    st.rerun()
 
 
 def restoring(service: TrainingService, chosen: Sequence[RunRecord]) -> None:
     """The button that takes the chosen runs out of the trash."""
-    st.button(
+    if st.button(
         f"Restore {_counted(len(chosen))}" if chosen else "Restore",
         key="runs_restore",
         type="primary",
         disabled=not chosen,
-        on_click=_restore,
-        args=(service, [run.id for run in chosen]),
         help="Select runs in the table; with their curves and checkpoints they come back as they were.",
-    )
+    ):
+        _restore(service, [run.id for run in chosen])
 
 
 def _delete(service: TrainingService, ids: Sequence[str]) -> None:
     st.session_state[_UNDO] = _each(service.store.delete, ids)
+    st.rerun()
 
 
 def _restore(service: TrainingService, ids: Sequence[str]) -> None:
@@ -273,6 +268,7 @@ def _restore(service: TrainingService, ids: Sequence[str]) -> None:
     st.session_state[_UNDO] = left
     if not looks_in_trash():
         st.query_params[_SELECTED] = restored
+    st.rerun()
 
 
 def _each(action: Callable[[str], None], ids: Sequence[str]) -> list[str]:
