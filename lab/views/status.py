@@ -1,6 +1,7 @@
 """The status bar with its buttons, the same on every page and right in every tab."""
 
 from collections.abc import Callable
+from typing import Final
 
 import streamlit as st
 
@@ -16,7 +17,6 @@ NEXT_RUN = "next"
 """Key of the form with the settings of the next run."""
 
 
-@st.fragment(run_every=_PERIOD)
 def status_bar(service: TrainingService, shown: Snapshot) -> None:
     """State, figures, progress and buttons.
 
@@ -24,22 +24,26 @@ def status_bar(service: TrainingService, shown: Snapshot) -> None:
         service: the training.
         shown: what the rest of the page was drawn from; once the page no longer fits, it is drawn anew.
     """
+    facts, buttons = st.columns([3, 2], vertical_alignment="center")
+    with facts:
+        _facts(service, shown)
+    with buttons:
+        _buttons(service)
+
+
+@st.fragment(run_every=_PERIOD)
+def _facts(service: TrainingService, shown: Snapshot) -> None:
     snapshot = service.snapshot()
     if layout(snapshot) != layout(shown):
         st.rerun()
-    facts, buttons = st.columns([3, 2], vertical_alignment="center")
-    facts.html(status_markup(snapshot))
-    with buttons:
-        _buttons(service, snapshot)
+    st.html(status_markup(snapshot))
     if snapshot.error:
         st.error(snapshot.error)
-    if refused := st.session_state.pop(REFUSED, ""):
-        st.warning(refused)
 
 
-def layout(snapshot: Snapshot) -> tuple[str | None, bool, bool]:
+def layout(snapshot: Snapshot) -> tuple[str | None, Phase, bool]:
     """What decides which parts a page has; while it is equal, the parts keep themselves up to date."""
-    return snapshot.run_id, snapshot.phase.is_active, snapshot.phase.is_training
+    return snapshot.run_id, snapshot.phase, snapshot.stopping
 
 
 def order(action: Callable[[], None]) -> None:
@@ -61,45 +65,66 @@ def _start(service: TrainingService) -> None:
         order(lambda: service.start(service.draft))
 
 
-def _buttons(service: TrainingService, snapshot: Snapshot) -> None:
+@st.fragment
+def _buttons(service: TrainingService) -> None:
+    """The buttons, which act where they are drawn, in a fragment that no timer runs.
+
+    The browser may send a press along with the next timer of the page as well as by itself. A callback
+    would then be called twice; a body that no timer runs sees the press once.
+    """
+    snapshot = service.snapshot()
+    if (pressed := _pressed(snapshot)) is not None:
+        _ORDERS[pressed](service)
+        if layout(service.snapshot()) != layout(snapshot):
+            st.rerun()
+    if refused := st.session_state.pop(REFUSED, ""):
+        st.warning(refused)
+
+
+_ORDERS: Final[dict[str, Callable[[TrainingService], None]]] = {
+    "start": _start,
+    "pause": lambda service: order(service.pause),
+    "resume": lambda service: order(service.resume),
+    "step": lambda service: order(service.step),
+    "stop": lambda service: order(service.stop),
+}
+
+
+def _pressed(snapshot: Snapshot) -> str | None:
+    """Draw the buttons and return the order of the one that was pressed."""
     phase, free = snapshot.phase, not snapshot.stopping
     paused = phase is Phase.PAUSED
     start, pause, step, stop = st.columns(4)
-    start.button(
-        "Start",
-        key="start",
-        type="secondary" if phase.is_active else "primary",
-        disabled=phase.is_active,
-        on_click=_start,
-        args=(service,),
-        help="Begin a new run with the settings below.",
-        width="stretch",
-    )
-    pause.button(
-        "Resume" if paused else "Pause",
-        key="pause",
-        type="primary" if paused else "secondary",
-        disabled=not (phase.is_training and free),
-        on_click=order,
-        args=(service.resume if paused else service.pause,),
-        help="Go on." if paused else "Wait before the next batch; nothing is lost.",
-        width="stretch",
-    )
-    step.button(
-        "Step",
-        key="step",
-        disabled=not (phase.is_training and free),
-        on_click=order,
-        args=(service.step,),
-        help="Make one training step, then pause.",
-        width="stretch",
-    )
-    stop.button(
-        "Stop",
-        key="stop",
-        disabled=not (phase.is_active and free),
-        on_click=order,
-        args=(service.stop,),
-        help="End the run with a checkpoint, from which it can be resumed.",
-        width="stretch",
-    )
+    pressed = {
+        "start": start.button(
+            "Start",
+            key="start",
+            type="secondary" if phase.is_active else "primary",
+            disabled=phase.is_active,
+            help="Begin a new run with the settings below.",
+            width="stretch",
+        ),
+        "resume" if paused else "pause": pause.button(
+            "Resume" if paused else "Pause",
+            key="pause",
+            type="primary" if paused else "secondary",
+            disabled=not (phase.is_training and free),
+            help="Go on." if paused else "Wait before the next batch; nothing is lost.",
+            width="stretch",
+        ),
+        "step": step.button(
+            "Step",
+            key="step",
+            disabled=not (phase.is_training and free),
+            help="Make one training step, then pause.",
+            width="stretch",
+        ),
+        "stop": stop.button(
+            "Stop",
+            key="stop",
+            disabled=not (phase.is_active and free),
+            help="End the run with a checkpoint, from which it can be resumed.",
+            width="stretch",
+        ),
+    }
+    return next((name for name, is_pressed in pressed.items() if is_pressed), None)

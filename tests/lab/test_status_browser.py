@@ -1,0 +1,35 @@
+"""The buttons of the status bar in a real browser, with a small made-up training."""
+
+import pytest
+from conftest import OpenPage, Serve
+from playwright.sync_api import expect
+from test_lab_browser import expect_state, press, step, wait_for_step
+
+DELAY = """
+const run = window.setTimeout;
+window.setTimeout = (what, wait, ...rest) => run(what, window.late && !wait ? 3000 : wait, ...rest);
+"""
+"""Streamlit sends a press after a timeout of 0; until then, it goes along with what any timer sends."""
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_a_press_counts_once_though_a_timer_of_the_page_sends_it_too(
+    serve: Serve, open_page: OpenPage
+) -> None:
+    page = open_page(serve("probe_server.py"), script=DELAY)
+    press(page, "Start")
+    wait_for_step(page, 3)
+    press(page, "Pause")
+    expect_state(page, "paused")
+    paused = step(page)
+    for more in (1, 2):
+        page.evaluate("window.late = true")
+        press(page, "Step")
+        wait_for_step(page, paused + more)
+        page.evaluate("window.late = false")
+        expect_state(page, "paused")
+        expect(page.locator(".lab-status")).to_have_attribute("data-step", str(paused + more))
+    press(page, "Stop")
+    expect_state(page, "stopped")
+    assert step(page) == paused + 2
