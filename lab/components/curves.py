@@ -31,6 +31,7 @@ def curves(
     x_title: str = "step",
     label: str = "Training curves",
     limit: int = 1000,
+    growing: bool = False,
     empty: str = EMPTY,
 ) -> None:
     """Show panels of curves; zoom, hidden curves and the log switch stay as the reader left them.
@@ -45,6 +46,8 @@ def curves(
         panel_height: in pixels.
         label: what the figure shows, for its description.
         limit: points per curve that are sent at most, see :func:`lab.series.thin`.
+        growing: whether to leave some room beyond the ends of the curves. As long as they stay inside, new
+            points cost the browser a tenth of what they cost otherwise.
         empty: what to say, and what to do, when there is no point to draw.
     """
     arrays: dict[str, npt.NDArray[Any]] = {}
@@ -75,6 +78,7 @@ def curves(
         "columns": columns,
         "panelHeight": panel_height,
         "xTitle": x_title,
+        "growing": growing,
         "empty": empty,
         "panels": described,
         "marks": [{"x": mark.x, "label": mark.label} for mark in marks],

@@ -37,6 +37,7 @@ def live_curves(service: TrainingService) -> None:
         marks=step_marks(snapshot.changes, snapshot.readouts),
         panel_height=_PANEL_HEIGHT,
         label="Loss curves of the training",
+        growing=snapshot.phase.is_training,
         empty=_curves_notice(snapshot),
     )
     if len(snapshot.train):

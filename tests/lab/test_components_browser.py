@@ -271,6 +271,33 @@ def test_zoom_hidden_curves_and_log_axes_survive(url: str, open_page: OpenPage) 
         page.reload()
 
 
+def test_growing_curves_are_made_longer_without_drawing_the_figure_anew(
+    url: str, open_page: OpenPage
+) -> None:
+    page = open_page(f"{url}/?growing")
+    wait_for_updates(page, CURVES, 1)
+    figure(page, "figure.drawings = 0")
+    figure(page, "void figure.on('plotly_afterplot', () => { figure.drawings += 1; })")
+    wait_for_updates(page, CURVES, 4)
+    drawings, label, end, ahead = figure(
+        page,
+        """(() => {
+          const line = figure.querySelector(".tracecurve-0-0 .js-line");
+          const { xaxis } = figure._fullLayout;
+          const { x } = line.getPointAtLength(line.getTotalLength());
+          return [figure.drawings, figure.getAttribute("aria-label"), xaxis.p2d(x), xaxis.range[1]];
+        })()""",
+    )
+    assert drawings < 4
+    newest = re.search(r"train \S+ at step (\d+)", label)
+    assert newest is not None
+    assert end == pytest.approx(int(newest[1]), abs=0.1)
+    assert end < ahead
+    x, y = middle(page.locator(f"{CURVES} .nsewdrag").first)
+    page.mouse.move(x, y)
+    wait_for_figure(page, f"figure.data[0].x.at(-1) > {newest[1]}")
+
+
 def test_curves_say_their_latest_values_and_list_the_marks(url: str, open_page: OpenPage) -> None:
     page = open_page(url)
     wait_for_updates(page, CURVES, 1)

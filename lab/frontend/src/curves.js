@@ -1,6 +1,6 @@
 // The curves: feeds the frames that lab/components/curves.py sends to one Plotly figure, with Plotly.react.
 
-import { layout, summary, traces } from "./curves/figure.js";
+import { layout, linePaths, sameFigure, summary, traces } from "./curves/figure.js";
 import style from "./curves/style.css";
 import { Gate, Latest, component, element, markDrawn } from "./host.js";
 import { unpack } from "./payload.js";
@@ -14,6 +14,9 @@ const CONFIG = {
   modeBarButtons: [["toImage"], ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
   toImageButtonOptions: { format: "svg", filename: "curves" },
 };
+
+/** Milliseconds during which lines may go beyond the upper or lower end of their axis. */
+const AXES_STAY = 4000;
 
 let plotly;
 
@@ -50,6 +53,8 @@ class CurvesView {
     this.sizes.observe(this.host);
     this.release = () => setTimeout(() => this.#drawWaiting());
     window.addEventListener("pointerup", this.release);
+    // What is said of the point under the pointer is what Plotly drew last.
+    this.figure.addEventListener("pointerenter", () => this.extended && this.#draw());
   }
 
   receive(bytes) {
@@ -96,16 +101,34 @@ class CurvesView {
     for (const part of [this.figure, this.marks, this.logButton]) part.hidden = empty;
     const width = Math.floor(this.host.getBoundingClientRect().width);
     if (empty || width < 1) return;
+    this.figure.setAttribute("aria-label", summary(header, arrays));
+    const look = sameFigure(header, arrays, [width, this.#theme(), this.ui.log]);
+    this.extended = look === this.look && !this.figure.matches(":hover") && this.#extend(header, arrays);
+    if (this.extended) return;
+    this.look = look;
+    this.drawn = performance.now();
     this.drawing = this.Plotly.react(
       this.figure,
       traces(header, arrays, this.ui.hidden),
-      layout(header, width, this.#theme(), this.ui),
+      layout(header, arrays, width, this.#theme(), this.ui),
       CONFIG,
     );
     if (!this.listening) this.#listen();
     this.logButton.setAttribute("aria-pressed", String(this.ui.log));
-    this.figure.setAttribute("aria-label", summary(header, arrays));
     this.#list(header);
+  }
+
+  /**
+   * Draws longer lines into the figure as it stands, in a tenth of the time that Plotly.react takes for it.
+   * @returns {boolean} false, and nothing is drawn, if it is time for other axes
+   */
+  #extend(header, arrays) {
+    const { paths, leftAcross, leftUpward } = linePaths(header, arrays, this.figure._fullLayout);
+    if (leftAcross || (leftUpward && performance.now() > this.drawn + AXES_STAY)) return false;
+    for (const [trace, path] of paths) {
+      this.figure.querySelector(`.trace${trace} .js-line`)?.setAttribute("d", path);
+    }
+    return true;
   }
 
   #list({ marks, xTitle }) {

@@ -102,7 +102,8 @@ def live_cube(edge: int) -> None:
 def live_curves() -> None:
     at = step()
     marks = [Mark(12, "local ratio 0.10 \u2192 0.60"), Mark(30, "learning rate 2e-3 \u2192 1e-3")]
-    curves(history(at), key="curves", seq=at, marks=marks)
+    growing = "growing" in st.query_params
+    curves(history(at), key="curves", seq=at, marks=marks, growing=growing)
 
 
 def train() -> None:

@@ -8,6 +8,10 @@ const LEFT = 52;
 const RIGHT = 10;
 const MAX_DOTS = 80;
 const MIN_PANEL_WIDTH = 215;
+/** What growing curves get beyond their ends, as a share of the axis, so that the axes can stay for a while. */
+const ROOM_AHEAD = 0.12;
+const LEAST_AHEAD = 20;
+const ROOM_BESIDE = 0.1;
 
 const axisName = (letter, number) => `${letter}axis${number ? number + 1 : ""}`;
 const axisId = (letter, number) => `${letter}${number ? number + 1 : ""}`;
@@ -46,8 +50,9 @@ function mode({ dots }, points) {
 }
 
 /** Plot areas in a grid as wide as the page allows; ranges that the reader chose are in `ui`. */
-export function layout(header, width, theme, ui) {
+export function layout(header, arrays, width, theme, ui) {
   const { panels, marks } = header;
+  const ahead = header.growing ? roomAhead(arrays, panels) : undefined;
   const columns = Math.max(1, Math.min(header.columns, panels.length, Math.floor(width / MIN_PANEL_WIDTH)));
   const rows = Math.ceil(panels.length / columns);
   const height = rows * header.panelHeight + TOP;
@@ -92,6 +97,7 @@ export function layout(header, width, theme, ui) {
       tickcolor: theme.grid,
       nticks: 6,
       title: last ? { text: header.xTitle, standoff: 4, font: { size: 11 } } : undefined,
+      autorangeoptions: { include: ahead },
       ...kept(ui.ranges.x),
     };
     const log = panel.log !== ui.log;
@@ -103,6 +109,7 @@ export function layout(header, width, theme, ui) {
       nticks: 5,
       exponentformat: "power",
       minexponent: 4,
+      autorangeoptions: { include: header.growing && !log ? roomBeside(arrays, panel, number) : undefined },
       ...kept(ui.ranges[axisId("y", number)]),
     };
     result.annotations.push({
@@ -133,6 +140,74 @@ export function layout(header, width, theme, ui) {
     });
   });
   return result;
+}
+
+/** Equal for two messages if they differ in the lengths of their lines only; `look` is what else matters. */
+export function sameFigure({ panels, marks, columns, panelHeight, growing }, arrays, look) {
+  const shapes = panels.map((panel, number) =>
+    panel.curves.map((curve, place) => {
+      const points = arrays[`x${number}.${place}`].length;
+      return curve.dots ? points : Math.min(points, 2);
+    }),
+  );
+  return JSON.stringify([panels, marks, columns, panelHeight, growing, shapes, look]);
+}
+
+/**
+ * The lines as SVG paths on the axes that Plotly has drawn, and whether one of them leaves an axis that is
+ * meant to hold it all.
+ * @returns {{paths: [string, string][], leftAcross: boolean, leftUpward: boolean}} `uid` of a trace and path
+ */
+export function linePaths({ panels }, arrays, drawn) {
+  const paths = [];
+  let [leftAcross, leftUpward] = [false, false];
+  for (const [number, panel] of panels.entries()) {
+    const [xAxis, yAxis] = ["x", "y"].map((letter) => drawn[axisName(letter, number)]);
+    for (const [place, curve] of panel.curves.entries()) {
+      const x = arrays[`x${number}.${place}`];
+      const y = arrays[`y${number}.${place}`];
+      if (curve.dots || x.length < 2) continue;
+      let path = "";
+      let command = "M";
+      for (let point = 0; point < x.length; point += 1) {
+        const [across, down] = [xAxis.d2p(x[point]), yAxis.d2p(y[point])];
+        if (!Number.isFinite(down)) {
+          command = "M";
+          continue;
+        }
+        leftAcross ||= leaves(xAxis, across);
+        leftUpward ||= leaves(yAxis, down);
+        path += `${command}${tenths(across)},${tenths(down)}`;
+        command = "L";
+      }
+      paths.push([`curve-${number}-${place}`, path]);
+    }
+  }
+  return { paths, leftAcross, leftUpward };
+}
+
+const tenths = (value) => Math.round(value * 10) / 10;
+
+const leaves = (axis, at) => axis.autorange && (at < -1 || at > axis._length + 1);
+
+function roomAhead(arrays, panels) {
+  const ends = panels.flatMap((panel, number) =>
+    panel.curves.map((_, place) => arrays[`x${number}.${place}`].at(-1) ?? 0),
+  );
+  const last = Math.max(...ends);
+  return last + Math.max(LEAST_AHEAD, ROOM_AHEAD * last);
+}
+
+function roomBeside(arrays, panel, number) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const place of panel.curves.keys()) {
+    for (const value of arrays[`y${number}.${place}`]) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+  }
+  const room = ROOM_BESIDE * (high - low);
+  return low < high ? [low - room, high + room] : undefined;
 }
 
 /** The newest value of every curve, in words. */
