@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from cellnet.runs import ChangeRecord, CheckpointRecord, ReadoutRecord
 from cellnet.settings import Settings
 from lab.training.history import History
 from lab.training.probe import CubeFrame
-from lab.training.snapshot import TRAIN_NAMES, VALIDATION_NAMES, Preparation, Snapshot
+from lab.training.snapshot import TRAIN_NAMES, VALIDATION_NAMES, Phase, Preparation, Snapshot
 
 _SPEED_SECONDS = 15.0
 """The speed shown is the mean over this time."""
@@ -45,8 +45,16 @@ class TrainingRecord:
         with self.changed:
             if "phase" in facts:
                 self._speed.clear()
+                self._facts["ordered"] = ""
             self._facts |= facts
             self._notify()
+
+    def order(self, word: str, *, during: Collection[Phase]) -> None:
+        """Note in a word what was ordered, until a phase is noted; in other phases it means nothing."""
+        with self.changed:
+            if self._facts.get("phase") in during:
+                self._facts["ordered"] = word
+                self._notify()
 
     def prepare(self, label: str, done: int = 0, total: int = 0) -> None:
         """Note how far the data are."""

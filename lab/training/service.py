@@ -161,15 +161,21 @@ class TrainingService:
 
     def pause(self) -> None:
         """Pause before the next batch."""
-        self._trainer_session().trainer.pause()
+        trainer = self._trainer_session().trainer
+        self._record.order("pausing", during=(Phase.RUNNING,))
+        trainer.pause()
 
     def resume(self) -> None:
         """Go on after a pause."""
-        self._trainer_session().trainer.resume()
+        trainer = self._trainer_session().trainer
+        self._record.order("resuming", during=(Phase.PAUSED,))
+        trainer.resume()
 
     def step(self) -> None:
         """Make one step, then pause."""
-        self._trainer_session().trainer.single_step()
+        trainer = self._trainer_session().trainer
+        self._record.order("stepping", during=(Phase.RUNNING, Phase.PAUSED))
+        trainer.single_step()
 
     def apply(self, changes: Mapping[str, Any]) -> None:
         """Change live settings, ``{"group.key": value}``, before the next batch.

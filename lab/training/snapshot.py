@@ -56,6 +56,7 @@ class Snapshot:
         settings: as they will be once all orders given so far are carried out; None before the first start.
         error: why it failed or paused by itself, empty otherwise.
         stopping: whether a stop was asked for and is being carried out.
+        ordered: what was asked for and begins after the batch under way, such as "pausing"; else empty.
         steps_per_second, seconds_left: measured over the last seconds; None until there is enough.
         age: seconds since the trainer last said anything; None before it did.
         memory: megabytes, by kind (process, device ...).
@@ -76,6 +77,7 @@ class Snapshot:
     preparation: Preparation | None = None
     error: str = ""
     stopping: bool = False
+    ordered: str = ""
     step: int = 0
     steps_per_second: float | None = None
     seconds_left: float | None = None

@@ -63,7 +63,7 @@ STATE_COLORS: Final = {
 def status_markup(snapshot: Snapshot) -> str:
     """State, facts and progress of a training."""
     color = STATE_COLORS[snapshot.phase]
-    word = "stopping" if snapshot.stopping else snapshot.phase.value
+    word = "stopping" if snapshot.stopping else snapshot.ordered or snapshot.phase.value
     facts = "".join(
         f'<span class="lab-fact"><small>{escape(name)}</small>{escape(value)}</span>'
         for name, value in status_facts(snapshot).items()

@@ -133,6 +133,7 @@ def test_status_in_words() -> None:
     preparing = Snapshot(phase=Phase.PREPARING, preparation=Preparation("embedding <b>", 500, 2000))
     assert progress_share(preparing) == 0.25
     assert "embedding &lt;b&gt;: 500 of 2,000" in status_markup(preparing)
+    assert 'data-state="pausing"' in status_markup(Snapshot(phase=Phase.RUNNING, ordered="pausing"))
 
 
 def test_tiers_of_the_seed_preset_say_that_local_is_empty() -> None:

@@ -47,6 +47,25 @@ def test_before_the_first_start_there_is_nothing_and_orders_are_refused(service:
     assert service.snapshot().phase is Phase.IDLE
 
 
+def test_an_order_is_told_at_once_though_it_waits_for_the_batch_under_way(service: TrainingService) -> None:
+    started(service)
+    for order, word, phase in (
+        (service.pause, "pausing", Phase.PAUSED),
+        (service.step, "stepping", Phase.PAUSED),
+        (service.resume, "resuming", Phase.RUNNING),
+    ):
+        batch_ends = threading.Event()
+        service.ask(lambda _, ends=batch_ends: ends.wait(PATIENCE))
+        order()
+        assert service.snapshot().ordered == word
+        batch_ends.set()
+        wait(service, lambda seen, phase=phase: (seen.ordered, seen.phase) == ("", phase))
+    service.pause()
+    wait(service, lambda seen: seen.phase is Phase.PAUSED)
+    service.pause()
+    assert service.snapshot().ordered == ""
+
+
 def test_a_training_runs_to_its_end_and_everything_of_it_can_be_seen(service: TrainingService) -> None:
     service.watch()
     service.start(small_settings(max_steps=12))
