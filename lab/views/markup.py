@@ -22,7 +22,7 @@ STYLE: Final = """
 .lab-fact small { opacity: .72; margin-right: .4em; font-size: .82em; }
 .lab-track { height: 5px; border-radius: 3px; margin-top: .55rem; overflow: hidden;
   background: rgba(128, 140, 152, .25); }
-.lab-track div { height: 100%; border-radius: 3px; transition: width .6s linear; }
+.lab-track div { height: 100%; border-radius: 3px; }
 .lab-table { width: 100%; border-collapse: collapse; font-size: .86rem;
   font-variant-numeric: tabular-nums; }
 .lab-table th { text-align: right; font-weight: 400; opacity: .72; }

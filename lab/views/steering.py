@@ -24,12 +24,15 @@ RATES: Final = ("training.learning_rate", "gate.temperature")
 WEIGHTS: Final = tuple(sorted(name for name in LIVE_SETTINGS if name.startswith("loss.")))
 _KEY: Final = "live"
 _SAVING: Final = "checkpoint_saving"
-_PERIOD: Final = 1.0
+_PERIOD: Final = 3.0
 
 
-@st.fragment(run_every=_PERIOD)
+@st.fragment
 def steering(service: TrainingService) -> None:
-    """Controls that act on the running training before its next batch, and what they mean."""
+    """Controls that act on the running training before its next batch, and what they mean.
+
+    So many widgets are drawn when one is turned, here or in another tab, and not once a second.
+    """
     snapshot = service.snapshot()
     if snapshot.settings is None or not snapshot.phase.is_training:
         return
@@ -47,13 +50,24 @@ def steering(service: TrainingService) -> None:
     with rest:
         st.subheader("Rate and gate")
         form.fields(RATES)
-        run_facts(snapshot)
-        _save_button(service, snapshot)
+        facts = st.container()
     wanted = form.checked()
     with tiers:
         tier_table(wanted)
     if changes := {name: new for name, (_, new) in differences(snapshot.settings, wanted).items()}:
         order(lambda: service.apply(changes))
+    with facts:
+        _live_facts(service, wanted)
+
+
+@st.fragment(run_every=_PERIOD)
+def _live_facts(service: TrainingService, shown: Settings) -> None:
+    """What has been reached; draws the page anew where its controls no longer show what is set."""
+    snapshot = service.snapshot()
+    if snapshot.settings != shown:
+        st.rerun()
+    run_facts(snapshot)
+    _save_button(service, snapshot)
 
 
 def tier_table(settings: Settings) -> None:
