@@ -3,20 +3,16 @@
 import streamlit as st
 
 from lab.server import get_service
-from lab.views import live_cube, live_curves, setup_form, steering
+from lab.views import live_views, setup_form, steering
 from lab.views.curve_files import curve_files
 from lab.views.steering import run_facts, tier_table
 
 service = get_service()
 snapshot = service.snapshot()
 
-curves, cube = st.columns([5, 3], gap="medium")
-with curves:
-    live_curves(service)
-    if snapshot.run_id is not None:
-        curve_files(service, snapshot.run_id)
-with cube:
-    live_cube(service)
+live_views(service)
+if snapshot.run_id is not None:
+    curve_files(service, snapshot.run_id)
 
 if snapshot.phase.is_training:
     steering(service)

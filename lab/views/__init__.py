@@ -1,7 +1,7 @@
 """Parts of pages. Each draws from a snapshot of the training; none keeps what a reload would lose."""
 
-from lab.views.live import live_cube, live_curves
+from lab.views.live import live_views
 from lab.views.setup import setup_form
 from lab.views.steering import steering
 
-__all__ = ["live_cube", "live_curves", "setup_form", "steering"]
+__all__ = ["live_views", "setup_form", "steering"]

@@ -10,8 +10,7 @@ from lab.figures.curves import loss_panels, step_marks
 from lab.training import CubeFrame, Phase, Snapshot, TrainingService
 from lab.views.curve_files import shown_curves
 
-_CURVES_PERIOD = 1.0
-_CUBE_PERIOD = 0.5
+_PERIOD = 1.0
 _PANEL_HEIGHT = 172
 _CUBE_HEIGHT = 410
 _EMPTY_HEIGHT = 160
@@ -21,8 +20,21 @@ _WHOLE = "all"
 _WINDOWS = {_WHOLE: 0, "1,000": 1000, "200": 200, "50": 50}
 
 
-@st.fragment(run_every=_CURVES_PERIOD)
-def live_curves(service: TrainingService) -> None:
+@st.fragment(run_every=_PERIOD)
+def live_views(service: TrainingService) -> None:
+    """The curves and the cube, side by side.
+
+    Both are sent in one message, so that the browser composes the page once for both: without a graphics
+    processor, that costs more than drawing them.
+    """
+    curves_place, cube_place = st.columns([5, 3], gap="medium")
+    with curves_place:
+        _live_curves(service)
+    with cube_place:
+        _live_cube(service)
+
+
+def _live_curves(service: TrainingService) -> None:
     """Losses, explained variance, learning rate, gradient norm and step time."""
     snapshot = service.snapshot()
     smoothing = st.session_state.get("smoothing", _SMOOTHING)
@@ -63,8 +75,7 @@ def live_curves(service: TrainingService) -> None:
         )
 
 
-@st.fragment(run_every=_CUBE_PERIOD)
-def live_cube(service: TrainingService) -> None:
+def _live_cube(service: TrainingService) -> None:
     """The cube while it carries one held-out sentence."""
     service.watch()
     snapshot = service.snapshot()
