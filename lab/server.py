@@ -5,7 +5,9 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from tempfile import mkdtemp
 from typing import Final
 
@@ -98,6 +100,7 @@ async def lifespan(_: object) -> AsyncIterator[None]:
     service = TrainingService(runs_folder(), draft=lab_preset(FIRST_RUN))
     _clear_leftovers(service.store.root)
     remove = install_service(service)
+    _load_pages()
     # The modules stay for good: without them the collections that Streamlit forces take a tenth as long.
     gc.collect()
     gc.freeze()
@@ -106,6 +109,12 @@ async def lifespan(_: object) -> AsyncIterator[None]:
     finally:
         EVALUATIONS.stop()
         await run_in_threadpool(remove)
+
+
+def _load_pages() -> None:
+    """Import what the pages import, so that whoever opens one first does not wait for it."""
+    for module in iter_modules([str(Path(__file__).parent / "views")], "lab.views."):
+        import_module(module.name)
 
 
 def base_path() -> str:
