@@ -38,8 +38,8 @@ class CurvesView {
   #latest = new Latest((frame) => this.#take(frame));
   #waiting = null;
 
-  constructor(parent, Plotly) {
-    this.Plotly = Plotly;
+  constructor(parent, plotlyAddress) {
+    this.plotlyAddress = plotlyAddress;
     this.ui = { log: false, hidden: new Set(), ranges: {} };
     this.host = element("div", { class: "cellnet-curves" });
     this.notice = element("div", { class: "curves-notice", role: "status" });
@@ -84,18 +84,34 @@ class CurvesView {
   /** Draws the newest frame, but not under a hand that is dragging a zoom box. */
   #drawWaiting() {
     if (!this.#waiting || this.figure._dragging) return;
+    if (hasPoints(this.#waiting) && !this.Plotly) {
+      this.#load();
+      return;
+    }
     this.frame = this.#waiting;
     this.#waiting = null;
     this.#draw();
     markDrawn(this.host, this.frame.header);
   }
 
+  /** Loads Plotly once there is something to draw: a page without curves appears the sooner. */
+  #load() {
+    this.loading ??= loadPlotly(this.plotlyAddress).then(
+      (Plotly) => {
+        this.Plotly = Plotly;
+        this.#drawWaiting();
+      },
+      (error) => {
+        this.notice.hidden = false;
+        this.notice.textContent = error.message;
+      },
+    );
+  }
+
   #draw() {
     if (!this.frame) return;
     const { header, arrays } = this.frame;
-    const empty = !header.panels.some((panel, number) =>
-      panel.curves.some((_, place) => arrays[`x${number}.${place}`].length),
-    );
+    const empty = !hasPoints(this.frame);
     this.notice.hidden = !empty;
     this.notice.textContent = empty ? header.empty : "";
     for (const part of [this.figure, this.marks, this.logButton]) part.hidden = empty;
@@ -194,17 +210,14 @@ class CurvesView {
   }
 }
 
-export default (plotlyAddress) => {
-  let connect;
-  return async (arguments_) => {
-    const Plotly = await loadPlotly(plotlyAddress);
-    connect ??= component(
-      class extends CurvesView {
-        constructor(parent) {
-          super(parent, Plotly);
-        }
-      },
-    );
-    return connect(arguments_);
-  };
-};
+const hasPoints = ({ header, arrays }) =>
+  header.panels.some((panel, number) => panel.curves.some((_, place) => arrays[`x${number}.${place}`].length));
+
+export default (plotlyAddress) =>
+  component(
+    class extends CurvesView {
+      constructor(parent) {
+        super(parent, plotlyAddress);
+      }
+    },
+  );
