@@ -113,8 +113,9 @@ def _toml(service: TrainingService) -> None:
     )
     if problem := st.session_state.get("toml_problem"):
         st.error(problem)
-    with st.expander("Show as TOML"):
-        st.code(to_toml(service.draft), language="toml", height=260)
+    text = st.expander("Show as TOML", key="toml_shown", on_change="rerun")
+    if text.open:  # what colors code in the browser takes longer to load than any other part of the page
+        text.code(to_toml(service.draft), language="toml", height=260)
 
 
 def _take_file(service: TrainingService) -> None:

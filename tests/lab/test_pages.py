@@ -59,6 +59,9 @@ def test_idle_offers_start_and_the_form(install: Install) -> None:
     install(draft=lab_preset(FIRST_RUN))
     app = open_train()
     assert enabled(app) == {"Start": True, "Pause": False, "Step": False, "Stop": False}
+    assert not app.code
+    app.session_state["toml_shown"] = True
+    assert "[lattice]" in app.run().code[0].value
     assert "Idle" in text(app)
     assert any(f"{FIRST_LIMIT:,} of the about" in caption.value for caption in app.caption)
     assert app.number_input(key="next.0.data.limit").value == FIRST_LIMIT
