@@ -25,17 +25,17 @@ def status_bar(service: TrainingService, shown: Snapshot) -> None:
         shown: what the rest of the page was drawn from; once the page no longer fits, it is drawn anew.
     """
     facts, buttons = st.columns([3, 2], vertical_alignment="center")
-    with facts:
-        _facts(service, shown)
     with buttons:
         _buttons(service)
+    with facts:
+        _facts(service, shown)
 
 
 @st.fragment(run_every=_PERIOD)
 def _facts(service: TrainingService, shown: Snapshot) -> None:
     snapshot = service.snapshot()
-    if layout(snapshot) != layout(shown):
-        st.rerun()
+    if layout(snapshot) != layout(shown) or REFUSED in st.session_state:
+        st.rerun()  # what a part of the page was refused, the buttons say
     st.html(status_markup(snapshot))
     if snapshot.error:
         st.error(snapshot.error)
@@ -72,11 +72,9 @@ def _buttons(service: TrainingService) -> None:
     The browser may send a press along with the next timer of the page as well as by itself. A callback
     would then be called twice; a body that no timer runs sees the press once.
     """
-    snapshot = service.snapshot()
-    if (pressed := _pressed(snapshot)) is not None:
+    if (pressed := _pressed(service.snapshot())) is not None:
         _ORDERS[pressed](service)
-        if layout(service.snapshot()) != layout(snapshot):
-            st.rerun()
+        st.rerun()
     if refused := st.session_state.pop(REFUSED, ""):
         st.warning(refused)
 

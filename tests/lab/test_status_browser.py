@@ -7,7 +7,7 @@ from test_lab_browser import expect_state, press, step, wait_for_step
 
 DELAY = """
 const run = window.setTimeout;
-window.setTimeout = (what, wait, ...rest) => run(what, window.late && !wait ? 3000 : wait, ...rest);
+window.setTimeout = (what, wait, ...rest) => run(what, window.late && !wait ? 1500 : wait, ...rest);
 """
 """Streamlit sends a press after a timeout of 0; until then, it goes along with what any timer sends."""
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(300)
 def test_a_press_counts_once_though_a_timer_of_the_page_sends_it_too(
     serve: Serve, open_page: OpenPage
 ) -> None:
-    page = open_page(serve("probe_server.py"), script=DELAY)
+    page = open_page(serve("probe_server.py", base="status") + "/", script=DELAY)
     press(page, "Start")
     wait_for_step(page, 3)
     press(page, "Pause")
