@@ -13,6 +13,8 @@ STYLE: Final = """
 <style>
 .stMainBlockContainer { padding-inline: 2rem; padding-bottom: 2rem; }
 [data-testid="stStatusWidget"] { display: none; }
+/* The name of a button's key is by default too pale on the button. */
+.stButton button kbd { color: inherit; opacity: 1; }
 .lab-status { display: flex; flex-wrap: wrap; align-items: baseline; gap: .2rem 1.6rem;
   font-variant-numeric: tabular-nums; }
 .lab-state { font-weight: 600; font-size: 1.25rem; }
@@ -45,7 +47,7 @@ LIGHT_STYLE: Final = """
 DARK_STYLE: Final = """
 <style>
 /* White on the light blue that the dark theme needs elsewhere would be hard to read. */
-button[kind="primary"]:enabled p { color: #0e141a; }
+button[kind="primary"]:enabled :is(p, kbd) { color: #0e141a; }
 </style>
 """
 

@@ -15,6 +15,8 @@ _PERIOD = 1.0
 REFUSED = "order_refused"
 NEXT_RUN = "next"
 """Key of the form with the settings of the next run."""
+_GO, _STEP, _STOP = "F8", "F9", "F10"
+"""Keys of the buttons; in a field, where one types, they do nothing."""
 
 
 def status_bar(service: TrainingService, shown: Snapshot) -> None:
@@ -99,7 +101,8 @@ def _pressed(snapshot: Snapshot) -> str | None:
             key="start",
             type="secondary" if phase.is_active else "primary",
             disabled=phase.is_active,
-            help="Begin a new run with the settings below.",
+            help=f"Begin a new run with the settings below. Key: {_GO}.",
+            shortcut=_GO,
             width="stretch",
         ),
         "resume" if paused else "pause": pause.button(
@@ -107,21 +110,24 @@ def _pressed(snapshot: Snapshot) -> str | None:
             key="pause",
             type="primary" if paused else "secondary",
             disabled=not (phase.is_training and free),
-            help="Go on." if paused else "Wait before the next batch; nothing is lost.",
+            help=f"{'Go on' if paused else 'Wait before the next batch; nothing is lost'}. Key: {_GO}.",
+            shortcut=_GO,
             width="stretch",
         ),
         "step": step.button(
             "Step",
             key="step",
             disabled=not (phase.is_training and free),
-            help="Make one training step, then pause.",
+            help=f"Make one training step, then pause. Key: {_STEP}.",
+            shortcut=_STEP,
             width="stretch",
         ),
         "stop": stop.button(
             "Stop",
             key="stop",
             disabled=not (phase.is_active and free),
-            help="End the run with a checkpoint, from which it can be resumed.",
+            help=f"End the run with a checkpoint, from which it can be resumed. Key: {_STOP}.",
+            shortcut=_STOP,
             width="stretch",
         ),
     }

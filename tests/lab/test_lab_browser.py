@@ -40,7 +40,7 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
+    page.get_by_role("button", name=re.compile(rf"^{re.escape(name)}( Shortcut F\d+)?$")).click()
 
 
 def expect_state(page: Page, state: str, timeout: float = PATIENCE) -> None:
@@ -56,6 +56,10 @@ def wait_for_step(page: Page, goal: int) -> None:
     page.wait_for_function(
         "goal => Number(document.querySelector('.lab-status')?.dataset.step ?? 0) >= goal", arg=goal
     )
+
+
+def choose(page: Page, name: str) -> None:
+    page.get_by_role("radio", name=name, exact=True).click()
 
 
 def zoom(page: Page) -> list[Any]:

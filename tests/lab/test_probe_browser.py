@@ -4,20 +4,17 @@ import re
 
 import pytest
 from conftest import OpenPage, Serve
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from test_components_browser import CUBE, expect_colors
+from test_lab_browser import choose, expect_state, press
 
 pytestmark = pytest.mark.timeout(300)
-
-
-def choose(page: Page, name: str) -> None:
-    page.get_by_role("radio", name=name, exact=True).click()
 
 
 def test_a_cube_is_probed_while_it_trains(serve: Serve, open_page: OpenPage) -> None:
     page = open_page(f"{serve('probe_server.py')}/probe")
     expect(page.get_by_text("there is no student yet")).to_be_visible()
-    page.get_by_role("button", name="Start", exact=True).click()
+    press(page, "Start")
     field = page.get_by_role("textbox", name="Sentences, one per line")
     field.fill("The first of my own.\nAnd the second.")
     field.press("Control+Enter")
@@ -26,8 +23,8 @@ def test_a_cube_is_probed_while_it_trains(serve: Serve, open_page: OpenPage) -> 
     expect_colors(page.locator(f"{CUBE} canvas"), 20)
     expect(page.get_by_text("to the student's reconstruction")).to_be_visible()
 
-    page.get_by_role("button", name="Pause", exact=True).click()
-    expect(page.locator(".lab-status")).to_have_attribute("data-state", "paused")
+    press(page, "Pause")
+    expect_state(page, "paused")
 
     choose(page, "Compare")
     expect(page.get_by_text("Where they differ", exact=True)).to_be_visible()
@@ -45,5 +42,5 @@ def test_a_cube_is_probed_while_it_trains(serve: Serve, open_page: OpenPage) -> 
     page.get_by_role("button", name="Reset interventions").click()
     expect(page.get_by_text("Nothing is damaged yet")).to_be_visible()
     expect(page).not_to_have_url(re.compile("probe_lesion"))
-    page.get_by_role("button", name="Stop", exact=True).click()
-    expect(page.locator(".lab-status")).to_have_attribute("data-state", "stopped")
+    press(page, "Stop")
+    expect_state(page, "stopped")
