@@ -84,7 +84,7 @@ def choose_source(pictures: Pictures) -> tuple[Source, Beside | None]:
     """What to look at, and what to put beside it."""
     run_place, text_place, beside_place = st.columns([3, 5, 5])
     with run_place:
-        run = choose_run(pictures, RUN, "run")
+        run = choose_run(pictures.service, RUN, "run")
     with text_place:
         text = choose_text(pictures, run, TEXT, "text")
     source = Source(run, None, text)
@@ -107,7 +107,8 @@ def _choose_beside(pictures: Pictures, source: Source) -> Beside | None:
         case "nothing":
             return None
         case "run":
-            other = replace(source, run=choose_run(pictures, _RUN_B, "run_b", label="The other run"))
+            other_run = choose_run(pictures.service, _RUN_B, "run_b", label="The other run")
+            other = replace(source, run=other_run)
         case "sentence":
             second = choose_text(pictures, source.run, _TEXT_B, "text_b", label="The other sentence")
             other = replace(source, text=second)

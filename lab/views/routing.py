@@ -58,7 +58,7 @@ def choose_source(pictures: Pictures) -> Source:
     """The run and the sentence."""
     run_place, text_place = st.columns([3, 7])
     with run_place:
-        run = choose_run(pictures, RUN, "run")
+        run = choose_run(pictures.service, RUN, "run")
     with text_place:
         return Source(run, None, choose_text(pictures, run, TEXT, "text"))
 

@@ -1,4 +1,4 @@
-"""What to look at: the run, the training step, the sentence; shared by the pages that show the cube."""
+"""What to look at: the run, the training step, the sentence; shared by the pages that show a student."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import streamlit as st
 
+from cellnet.errors import RunError
 from lab.figures.runs import run_label
 from lab.pictures import NEWEST, Pictures, Source
 from lab.students import LIVE
+from lab.training import TrainingService
 from lab.views.address import arrived, publish, whole_number
 from lab.views.choice import Choice
 
@@ -20,33 +22,48 @@ CELL = Choice("cube_cell")
 _MOST_TEXTS = 200
 
 
-def choose_run(pictures: Pictures, choice: Choice, name: str, *, label: str = "Run") -> str:
-    """The training under way, or a run of the store.
+def choose_run(service: TrainingService, choice: Choice, name: str, *, label: str = "Run") -> str:
+    """The training under way, or a run of the store; ends the page if its address names none that there is.
 
     Args:
-        pictures: has the runs.
+        service: has the training and the runs.
         choice: the run.
         name: in the page's address.
         label: of the widget.
     """
-    runs = {run.id: run for run in pictures.service.store.list()}
-    live = pictures.service.snapshot()
+    runs = {run.id: run for run in service.store.list()}
     options = [LIVE, *runs]
-    if (asked := arrived(name)) in options:
-        choice.set(asked)
-    if choice.value not in options:
+    if (asked := arrived(name)) is not None:
+        choice.set(_find_run(service, asked, options))
+    unknown = choice.value is None and name in st.query_params
+    if choice.value not in options and not unknown:
+        live = service.snapshot()
         choice.set(LIVE if live.run_id or live.phase.is_active or not runs else options[1])
-    run = st.selectbox(
+    run: str | None = st.selectbox(
         label,
         options,
-        index=options.index(choice.value),
+        index=None if choice.value is None else options.index(choice.value),
         key=choice.key,
         format_func=lambda run: "Training of this lab" if run == LIVE else run_label(runs[run]),
+        placeholder="choose a run",
         help="The training under way, or the last one of this lab; or any run, as it was when it ended or "
         "at any step that was kept.",
     )
+    if run is None:
+        st.error(f"There is no run {st.query_params[name]!r}; choose one.")
+        st.stop()
     publish(name, run)
     return run
+
+
+def _find_run(service: TrainingService, asked: str, options: list[str]) -> str | None:
+    """The run that an address names, perhaps by the beginning of its id only."""
+    if asked in options:
+        return asked
+    try:
+        return service.store.get(asked).id
+    except RunError:
+        return None
 
 
 def choose_text(

@@ -7,15 +7,16 @@ from typing import Final
 
 import streamlit as st
 
-from cellnet.errors import CellnetError, RunError
-from lab.figures.runs import run_label
+from cellnet.errors import CellnetError
 from lab.students import LIVE, Student, StudentShelf
 from lab.training import TrainingService
+from lab.views.address import arrived, publish
 from lab.views.choice import Choice
+from lab.views.source import RUN, choose_run
 
-RUN: Final = "run"
 STEP: Final = "step"
-"""Names in the address of every page that shows a student, so that one can link to it."""
+"""Name in the address of every page that shows a student, so that one can link to it."""
+_RUN_BEFORE: Final = "student_run_before"
 _LINE: Final = "display: flex; flex-wrap: wrap; gap: .2rem 1.6rem; font-variant-numeric: tabular-nums"
 
 
@@ -31,16 +32,17 @@ def choose_student(service: TrainingService, shelf: StudentShelf, page: str) -> 
     """
     run_place, step_place, facts = st.columns([4, 2, 7], vertical_alignment="bottom")
     with run_place:
-        run = _choose_run(service, page)
-    if run is None:
-        st.info("There is no student yet. Start a training above, or choose a run.")
-        return None
+        run = choose_run(service, RUN, "run", label="Student")
+    if run != st.session_state.setdefault(_RUN_BEFORE, run):
+        st.session_state[_RUN_BEFORE] = run
+        publish(STEP, None)  # it was a step of the other run
     try:
         with step_place:
             if run == LIVE:
+                publish(STEP, None)
                 student = _live_student(service, shelf, page)
             else:
-                step = _choose_step(service, run, page)
+                step = _choose_step(service, run)
                 if step is None:
                     return None
                 student = shelf.get(run, step)
@@ -73,56 +75,16 @@ def facts_line(facts: dict[str, str]) -> str:
     return f'<div style="{_LINE}">{spans}</div>'
 
 
-def _choose_run(service: TrainingService, page: str) -> str | None:
-    runs = {run.id: run for run in service.store.list()}
-    options, choice = [LIVE, *runs], Choice(f"{page}_run")
-    asked = st.query_params.get(RUN)
-    if asked is not None and asked != choice.value:
-        choice.set(_find_run(service, asked, options))
-    elif choice.value not in options:
-        st.query_params.pop(RUN, None)
-        choice.set(LIVE if service.snapshot().run_id or not runs else options[1])
-    chosen: str | None = st.selectbox(
-        "Student",
-        options,
-        index=None if choice.value is None else options.index(choice.value),
-        key=choice.key,
-        format_func=lambda run: "the training of this lab" if run == LIVE else run_label(runs[run]),
-        on_change=_remember_run,
-        args=(choice,),
-        placeholder="choose a run",
-        help="The student that trains (or trained last) in this lab, or one from a stored run.",
-    )
-    return chosen
-
-
-def _find_run(service: TrainingService, asked: str, options: list[str]) -> str | None:
-    """The run that an address names; None after saying that there is none."""
-    if asked in options:
-        return asked
-    try:
-        return service.store.get(asked).id
-    except RunError as error:
-        st.error(str(error))
-        return None
-
-
-def _remember_run(choice: Choice) -> None:
-    st.query_params[RUN] = choice.value
-    st.query_params.pop(STEP, None)
-
-
-def _choose_step(service: TrainingService, run: str, page: str) -> int | None:
+def _choose_step(service: TrainingService, run: str) -> int | None:
     saved = {checkpoint.step: checkpoint for checkpoint in reversed(service.store.checkpoints(run))}
     if not saved:
         st.error("This run has no checkpoint to look into; choose another.")
         return None
-    choice, asked = Choice(f"{page}_step.{run}"), st.query_params.get(STEP)
-    if asked is not None and asked != str(choice.value):
+    choice = Choice(f"checkpoint.{run}")
+    if (asked := arrived(STEP)) is not None:
         choice.set({str(step): step for step in saved}.get(asked))
-        if choice.value is None:
-            st.error(f"The run has no checkpoint of step {asked}; choose one.")
-    elif choice.value not in saved:
+    unknown = choice.value is None and STEP in st.query_params
+    if choice.value not in saved and not unknown:
         choice.set(next((step for step, checkpoint in saved.items() if checkpoint.best), max(saved)))
     chosen: int | None = st.selectbox(
         "Checkpoint",
@@ -130,16 +92,14 @@ def _choose_step(service: TrainingService, run: str, page: str) -> int | None:
         index=None if choice.value is None else list(saved).index(choice.value),
         key=choice.key,
         format_func=lambda step: f"step {step:,}{' (best)' if saved[step].best else ''}",
-        on_change=_remember_step,
-        args=(choice,),
         placeholder="choose a step",
         help="By default the best on held-out sentences.",
     )
+    if chosen is None:
+        st.error(f"The run has no checkpoint of step {st.query_params[STEP]}; choose one.")
+        return None
+    publish(STEP, str(chosen))
     return chosen
-
-
-def _remember_step(choice: Choice) -> None:
-    st.query_params[STEP] = str(choice.value)
 
 
 def _live_student(service: TrainingService, shelf: StudentShelf, page: str) -> Student:

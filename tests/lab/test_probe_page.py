@@ -190,7 +190,22 @@ def test_a_link_opens_a_checkpoint_and_a_wrong_one_says_so(install: Install) -> 
     assert "no run 'gone'" in app.error[0].value
     named(app.selectbox, "Student").set_value(run).run()
     assert not app.error
-    assert app.query_params["run"] == run
+    assert app.query_params["run"] in (run, [run])
+
+
+def test_another_run_begins_with_its_own_best_checkpoint(install: Install) -> None:
+    service = install()
+    first = trained(service)
+    second = trained(service, steps=5)
+    app = open_probe(run=first[:-2], step="6")
+    assert named(app.selectbox, "Student").value == first
+    named(app.selectbox, "Student").set_value(second).run()
+    assert not app.error
+    assert named(app.selectbox, "Checkpoint").value in (3, 5)
+    assert app.query_params["step"] in ("3", ["3"], "5", ["5"])
+    named(app.selectbox, "Student").set_value("live").run()
+    assert not app.error
+    assert "step" not in app.query_params
 
 
 def test_sentences_of_a_stored_run_are_read_when_asked(install: Install) -> None:
