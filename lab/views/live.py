@@ -10,7 +10,7 @@ from lab.figures.curves import loss_panels, step_marks
 from lab.training import CubeFrame, Phase, Snapshot, TrainingService
 from lab.views.curve_files import shown_curves
 
-_PERIOD = 1.0
+_PERIOD = 0.9
 _PANEL_HEIGHT = 172
 _CUBE_HEIGHT = 410
 _EMPTY_HEIGHT = 160

@@ -16,6 +16,7 @@ const LOST = "The browser took the graphics context away. Close other 3D pages a
 const WAITING = "Waiting for the shape of the cube \u2026";
 const CLICK_SLACK = 4;
 const CAMERA_RESTS = 500;
+const AFTER_DRAWING = 50;
 const SHAPES_KEPT = 24;
 const KEYS = {
   ArrowLeft: (stage) => stage.turn(10, 0),
@@ -48,6 +49,7 @@ class CubeView {
   #asked = null;
   #settling = 0;
   #reporting = 0;
+  #telling = 0;
   #started = null;
   pictures = new Map();
 
@@ -110,6 +112,7 @@ class CubeView {
 
   destroy() {
     cancelAnimationFrame(this.#settling);
+    clearTimeout(this.#telling);
     clearTimeout(this.#reporting);
     this.#latest.cancel();
     this.sizes.disconnect();
@@ -202,11 +205,16 @@ class CubeView {
     );
   }
 
-  /** Python leaves the faces out of a message once it knows that this view holds them. */
+  /**
+   * Python leaves the faces out of a message once it knows that this view holds them. It is told after the drawing:
+   * Streamlit sends a report together with what someone enters before the browser gets to send it, and then draws
+   * anew only the part of the page that the report concerns.
+   */
   #reportGeometry(key) {
     if (this.reported === key) return;
     this.reported = key;
-    this.setState("geometry", key);
+    clearTimeout(this.#telling);
+    this.#telling = setTimeout(() => this.setState("geometry", key), AFTER_DRAWING);
   }
 
   #placeCamera() {
