@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> Result:
         settings, device, column=arguments.column, progress=EmbeddingProgress(), say=say
     )
     pairs, pair_texts = (None, None) if arguments.pairs is None else reader.pairs(arguments.pairs)
-    training = _training_data(settings, loaded)
+    training = _training_data(settings, loaded, with_variants=not arguments.no_mlp)
     texts, embeddings, facts = _sentences(arguments, settings, training, reader)
     bank = None if arguments.bank is None else reader.bank(arguments.bank, texts)
     model = loaded.model.to(device)
@@ -140,9 +140,9 @@ def run(arguments: argparse.Namespace) -> Result:
     return Result(values, evaluation_text(values))
 
 
-def _training_data(settings: Settings, loaded: LoadedModel) -> TrainingData:
+def _training_data(settings: Settings, loaded: LoadedModel, *, with_variants: bool) -> TrainingData:
     try:
-        return prepare_data(settings, progress=EmbeddingProgress())
+        return prepare_data(settings, with_variants=with_variants, progress=EmbeddingProgress())
     except DataError as error:
         raise DataError(
             f"PCA and the MLP student need the sentences that {loaded.name} was trained on, and they "

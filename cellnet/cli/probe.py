@@ -137,7 +137,7 @@ def _add_damage(
 
 def _decoder(settings: Settings, device: torch.device) -> TextDecoder:
     """Make a decoder whose bank is all sentences of the training, held-out ones too."""
-    data = prepare_data(settings, progress=EmbeddingProgress())
+    data = prepare_data(settings, with_variants=False, progress=EmbeddingProgress())
     bank = np.concatenate([data.train, data.validation])
     return TextDecoder((*data.train_texts, *data.validation_texts), bank, settings.decoder, device)
 

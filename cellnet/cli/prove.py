@@ -60,7 +60,7 @@ def _trained(arguments: argparse.Namespace) -> tuple[CellNet, Tensor, str]:
         )
     loaded = load_model(arguments.model, arguments.runs, step=arguments.step)
     settings = with_changes(loaded.settings, changes)
-    data = prepare_data(settings, progress=EmbeddingProgress())
+    data = prepare_data(settings, with_variants=False, progress=EmbeddingProgress())
     rows = data.validation[: _rows(settings)]
     return loaded.model, torch.tensor(rows), loaded.name
 

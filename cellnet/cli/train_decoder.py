@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> Result:
     settings = with_changes(loaded.settings, _changes(arguments))
     out = check_target(loaded.decoder_folder if arguments.out is None else arguments.out)
     device = open_device(settings)
-    data = prepare_data(settings, progress=EmbeddingProgress())
+    data = prepare_data(settings, with_variants=False, progress=EmbeddingProgress())
     if data.report is not None:
         say(data.report.summary)
     teacher = Teacher.load(settings.embedding, device)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ class Teacher:
             from transformers import AutoModel, AutoTokenizer  # slow to import, and only needed here
 
         folder = find_teacher(settings.teacher)
-        fingerprint = teacher_fingerprint(settings)
+        fingerprint = _fingerprint(folder, settings)
         try:
             tokenizer = AutoTokenizer.from_pretrained(
                 folder, trust_remote_code=False, local_files_only=True, padding_side="right"
@@ -170,7 +171,10 @@ def teacher_fingerprint(settings: EmbeddingSettings) -> str:
     Raises:
         TeacherError: if it is missing, altered or incomplete.
     """
-    folder = find_teacher(settings.teacher)
+    return _fingerprint(find_teacher(settings.teacher), settings)
+
+
+def _fingerprint(folder: Path, settings: EmbeddingSettings) -> str:
     files = weight_files(folder) + [
         folder / name for name in _FINGERPRINT_FILES if (folder / name).is_file()
     ]

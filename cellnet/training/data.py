@@ -43,10 +43,18 @@ class TrainingData:
 def prepare_data(
     settings: Settings,
     *,
+    with_variants: bool = True,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> TrainingData:
     """Read the sentences, embed them with the teacher (or take the cached embeddings) and split them.
+
+    Args:
+        settings: the settings tree.
+        with_variants: whether to make and embed the variants that the settings ask for, which only a
+            training needs; for many sentences that takes a while even if they are cached.
+        progress: told what is being embedded and how far it is.
+        should_stop: asked between blocks of sentences.
 
     Raises:
         DataError, TeacherError: see `load_sentences` and `Teacher.load`.
@@ -62,7 +70,8 @@ def prepare_data(
     def embedded(texts: Sequence[str], label: str) -> Embeddings:
         return embed(texts, teacher, cache, progress=report(f"embedding {label}"), should_stop=should_stop)
 
-    variants = make_variants(sentences.train, settings.data.variants, settings.data.split_seed)
+    count = settings.data.variants if with_variants else 0
+    variants = make_variants(sentences.train, count, settings.data.split_seed)
     return TrainingData(
         embedded(sentences.train, "training sentences"),
         embedded(sentences.validation, "validation sentences"),
@@ -138,27 +147,27 @@ class Batches:
     """
 
     def __init__(self, data: TrainingData, settings: Settings) -> None:
-        parts = [data.train] if data.variants is None else [data.train, data.variants]
         training = settings.training
-        self._first, self._rest = data.train, parts[1:]
+        self._data = data
         self._share = training.interpolation
         self._normalized = settings.embedding.normalize
         self.shape = training.batch_size, data.train.shape[1]
-        self._order = BatchOrder(sum(map(len, parts)), training.batch_size, settings.init.seed)
+        rows = len(data.train) + (0 if data.variants is None else len(data.variants))
+        self._order = BatchOrder(rows, training.batch_size, settings.init.seed)
 
     def fill(self, batch: Embeddings) -> None:
         """Write the next batch to an array (B, D)."""
-        rows = self._order.next()
-        own = rows < len(self._first)
-        batch[own] = self._first[rows[own]]
-        for rest in self._rest:
-            batch[~own] = rest[rows[~own] - len(self._first)]
+        rows, sentences = self._order.next(), len(self._data.train)
+        own = rows < sentences
+        batch[own] = self._data.train[rows[own]]
+        if self._data.variants is not None:
+            batch[~own] = self._data.variants[rows[~own] - sentences]
         if self._share:
             self._interpolate(batch)
 
     def _interpolate(self, batch: Embeddings) -> None:
-        state = self._order.state()
-        draw = np.random.default_rng([self._order.seed, state["passes"], state["position"]])
+        order = self._order
+        draw = np.random.default_rng([order.seed, order.passes, order.position])
         share = draw.uniform(0.0, 0.5, len(batch)) * (draw.random(len(batch)) < self._share)
         batch += share[:, None].astype(np.float32) * (np.roll(batch, 1, axis=0) - batch)
         if self._normalized:

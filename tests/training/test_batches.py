@@ -1,12 +1,16 @@
 """What a training sees: sentences, their variants, and places between them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from tiny_teacher import save_tiny_teacher
 
+from cellnet.data import make_variants
 from cellnet.errors import DataError
 from cellnet.measures import Embeddings
 from cellnet.settings import Settings, with_changes
-from cellnet.training.data import Batches, TrainingData
+from cellnet.training.data import Batches, TrainingData, prepare_data
 
 WIDTH = 6
 
@@ -78,3 +82,31 @@ def test_a_restored_state_goes_on_with_the_same_batches() -> None:
     other.restore(batches.state())
     for _ in range(5):
         assert np.array_equal(next_batch(batches), next_batch(other))
+
+
+def test_variants_are_embedded_for_a_training_and_only_for_one(tmp_path: Path) -> None:
+    sentences = [f"one two three four five six {word}" for word in "abcdefghijklmnopqrst"]
+    (tmp_path / "sentences.txt").write_text("\n".join(sentences), "utf-8")
+    words = sorted({word for sentence in sentences for word in sentence.split()})
+    settings = with_changes(
+        Settings(),
+        {
+            "embedding.teacher": str(save_tiny_teacher(tmp_path / "teacher", words)),
+            "embedding.teacher_width": 32,
+            "embedding.max_tokens": 16,
+            "data.source": str(tmp_path / "sentences.txt"),
+            "data.validation_fraction": 0.3,
+            "data.cache_dir": str(tmp_path / "cache"),
+            "data.variants": 3,
+        },
+    )
+    data = prepare_data(settings)
+    assert data.variants is not None
+    texts = make_variants(data.train_texts, 3, settings.data.split_seed)
+    assert data.variants.shape == (len(texts), 32)
+    assert len({row.tobytes() for row in data.variants}) > len(data.train)
+    told: list[str] = []
+    without = prepare_data(settings, with_variants=False, progress=lambda label, *_: told.append(label))
+    assert without.variants is None
+    assert np.array_equal(without.train, data.train)
+    assert set(told) == {"embedding training sentences", "embedding validation sentences"}
