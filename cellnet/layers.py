@@ -74,11 +74,18 @@ class MultiLayerPerceptron(nn.Sequential):
 
     Args:
         inputs, hidden, outputs: widths.
-        last: kind of the last layer, which says how it starts.
+        last, first: make the last and the first layer, and so say how they start.
     """
 
-    def __init__(self, inputs: int, hidden: int, outputs: int, last: type[nn.Linear] = nn.Linear) -> None:
-        super().__init__(nn.Linear(inputs, hidden), nn.SiLU(), last(hidden, outputs))
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        outputs: int,
+        last: Callable[[int, int], nn.Linear] = nn.Linear,
+        first: Callable[[int, int], nn.Linear] = nn.Linear,
+    ) -> None:
+        super().__init__(first(inputs, hidden), nn.SiLU(), last(hidden, outputs))
 
 
 def initialize(model: nn.Module, settings: InitSettings) -> None:

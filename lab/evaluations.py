@@ -20,7 +20,6 @@ from cellnet.evaluation import (
     parameter_count,
     train_perceptron,
 )
-from cellnet.training.events import ChangeEvent
 from lab.jobs import Answer, Jobs
 from lab.students import Student
 from lab.training import TrainingService
@@ -143,9 +142,7 @@ def evaluate_student(
             device=_CPU,
             pca=pca,
             changes=[
-                ChangeEvent(change.step, change.key, change.old, change.new)
-                for change in service.store.changes(student.run)
-                if change.step <= student.step
+                change for change in service.store.changes(student.run) if change.step <= student.step
             ],
             progress=lambda done, total: stage("training the MLP student", done, total),
         )

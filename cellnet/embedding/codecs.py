@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,10 +23,9 @@ class AutoencoderTransformer(EmbeddingTransformer):
     def __init__(self, settings: EmbeddingSettings, surface_size: int, state_size: int) -> None:
         super().__init__(settings, surface_size, state_size)
         width, code, hidden = settings.teacher_width, surface_size**2, settings.hidden_size
-        self.encoder = nn.Sequential(FeatureLinear(width, hidden), nn.SiLU(), ZeroLinear(hidden, code))
-        self.decoder = nn.Sequential(
-            FeatureLinear(code * state_size, hidden, every=state_size), nn.SiLU(), ZeroLinear(hidden, width)
-        )
+        self.encoder = MultiLayerPerceptron(width, hidden, code, ZeroLinear, FeatureLinear)
+        reads_values = partial(FeatureLinear, every=state_size)
+        self.decoder = MultiLayerPerceptron(code * state_size, hidden, width, ZeroLinear, reads_values)
 
     def encode_nonlinear(self, centered: Tensor) -> Tensor:
         code: Tensor = self.encoder(centered)

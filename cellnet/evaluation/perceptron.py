@@ -17,6 +17,7 @@ from cellnet.errors import DataError, TrainingError
 from cellnet.layers import initialize, seeded
 from cellnet.losses import LossInput, make_losses
 from cellnet.model import CellNet, StudentOutput
+from cellnet.runs import ChangeRecord
 from cellnet.settings import Settings, with_changes
 from cellnet.training.data import Batches, TrainingData
 from cellnet.training.engine import make_optimizer, set_rates
@@ -95,7 +96,7 @@ def train_perceptron(
     device: torch.device,
     pca: PCA | None = None,
     schedule_steps: int | None = None,
-    changes: Sequence[ChangeEvent] = (),
+    changes: Sequence[ChangeEvent | ChangeRecord] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Perceptron:
     """Train an MLP student with the settings that a student was trained with.
@@ -119,7 +120,8 @@ def train_perceptron(
         TrainingError: if a loss is not finite.
     """
     due = deque(change for change in changes if _concerns_an_mlp(change.key))
-    settings = with_changes(student.settings, {change.key: change.old for change in reversed(due)})
+    before = {change.key: change.old for change in reversed(due)}
+    settings = with_changes(student.settings, {**before, "training.max_steps": schedule_steps or steps})
     mlp = Perceptron.like(student)
     mlp.start_from(fit_pca(data.train) if pca is None else pca)
     mlp.to(device).train()
@@ -135,7 +137,6 @@ def train_perceptron(
         while due and due[0].step <= step:
             change = due.popleft()
             settings = with_changes(settings, {change.key: change.new})
-        schedule = settings.training.model_copy(update={"max_steps": schedule_steps or steps})
         optimizer.zero_grad()
         for _ in range(training.accumulation_steps):
             batches.fill(staged)
@@ -152,6 +153,7 @@ def train_perceptron(
             raise TrainingError(
                 f"the gradient of step {step + 1} of the MLP student is not finite; leave it out"
             )
+        schedule = settings.training
         set_rates(optimizer, learning_rate(step, schedule), linear_path_share(step, schedule))
         optimizer.step()
         if progress is not None:

@@ -14,16 +14,15 @@ _BALANCED_RATIOS = {
     "distant_distance_ratio": 1.0,
 }
 
+_WIDE_RATIOS = _BALANCED_RATIOS | {"adaptive_radius_ratio": 0.28}
+"""A little wider than balanced, so that nearly every pair of surface values meets in some cell."""
+
+_MINILM = {"teacher": "minilm", "teacher_width": 384, "normalize": True}
+
 _PRESETS: dict[str, dict[str, Any]] = {
     "quickstart": {
-        # A little wider than balanced, so that nearly every pair of surface values meets in some cell.
-        "lattice": _BALANCED_RATIOS | {"adaptive_radius_ratio": 0.28},
-        "embedding": {
-            "teacher": "minilm",
-            "teacher_width": 384,
-            "normalize": True,
-            "extraction_strategy": "weighted_surface",
-        },
+        "lattice": _WIDE_RATIOS,
+        "embedding": _MINILM | {"extraction_strategy": "weighted_surface"},
         # On two CPU cores samples are what is short: narrower experts and single integration steps see
         # more than twice as many in the same time, which is worth more than what they lose.
         "local": {"hidden_size": 16},
@@ -50,12 +49,10 @@ _PRESETS: dict[str, dict[str, Any]] = {
     # Many sentences and a GPU: a wide codec that learns alone first, on variants of the sentences and on
     # places between them, without which it would learn its sentences by heart; then the cube.
     "corpus": {
-        "lattice": _BALANCED_RATIOS | {"adaptive_radius_ratio": 0.28},
+        "lattice": _WIDE_RATIOS,
         "model": {"state_size": 16},
-        "embedding": {
-            "teacher": "minilm",
-            "teacher_width": 384,
-            "normalize": True,
+        "embedding": _MINILM
+        | {
             "type": "autoencoder",
             "hidden_size": 4096,
             "extraction_strategy": "volume_projection",

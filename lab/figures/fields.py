@@ -163,11 +163,9 @@ def cell_fields(
     Raises:
         ValueError: if what the coloring needs is missing.
     """
-    norms = activity(frame.states)
-    plain = _ramps(frame, _ACTIVITY, norms, _limits(norms))
     match coloring:
         case "activity":
-            return plain
+            return _activities(frame)
         case "channel":
             values = frame.states[:, :, channel]
             end = max(map(abs, _limits(values)))
@@ -181,7 +179,7 @@ def cell_fields(
             label = f"first three components ({components.explained:.0%} of the variance)"
             return {
                 at: replace(each, label=label, rgb=components.colors(frame.states[at]))
-                for at, each in plain.items()
+                for at, each in _activities(frame).items()
             }
         case "agreement":
             if agreements is None:
@@ -189,11 +187,16 @@ def cell_fields(
             label = "agreement between sentences (cosine)"
             return _ramps(frame, label, agreements, _limits(agreements), "cividis")
         case "expert":
-            codes = frame.gate.argmax(axis=-1)
+            codes, plain = frame.gate.argmax(axis=-1), _activities(frame)
             return {
                 at: replace(plain[at], label="expert with the largest weight", codes=each)
                 for at, each in enumerate(codes, start=1)
             }
+
+
+def _activities(frame: CubeFrame) -> dict[int, CellField]:
+    norms = activity(frame.states)
+    return _ramps(frame, _ACTIVITY, norms, _limits(norms))
 
 
 def _ramps(

@@ -22,6 +22,11 @@ class Wiring:
     position: tuple[int, int, int]
     neighbors: Mapping[Tier, npt.NDArray[np.int64]] = field(default_factory=dict)
 
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """The cell itself and all that it sees."""
+        return (self.cell, *(int(other) for each in self.neighbors.values() for other in each))
+
 
 @lru_cache(maxsize=64)
 def wiring(settings: Settings, cell: int) -> Wiring:

@@ -44,7 +44,7 @@ class Chosen:
         """The cells to show at most; None for all."""
         if self.wired is None or not self.alone:
             return None
-        return (self.wired.cell, *(int(other) for each in self.wired.neighbors.values() for other in each))
+        return self.wired.cells
 
     @property
     def rings(self) -> list[Ring]:

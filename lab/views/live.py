@@ -7,8 +7,10 @@ import streamlit as st
 from lab.components import cube, curves
 from lab.figures.cube import COLORINGS, VIEWS, Coloring, cube_scene
 from lab.figures.curves import loss_panels, step_marks
+from lab.figures.fields import first_step
 from lab.training import CubeFrame, Phase, Snapshot, TrainingService
 from lab.views.curve_files import shown_curves
+from lab.views.scrub import LATTICE_STEP_HELP
 
 _PERIOD = 0.9
 _PANEL_HEIGHT = 172
@@ -124,7 +126,7 @@ _VIEW_HELP = "Cut open: the half with the lower y is taken away. Layers: apart a
 
 def _lattice_step(frame: CubeFrame, coloring: Coloring) -> int:
     """Which of the T steps of the forward pass to show; a change and a gate there are from step 1 on."""
-    last, first = len(frame.states) - 1, int(coloring in ("change", "expert"))
+    last, first = len(frame.states) - 1, first_step(coloring)
     if first == last:
         return last
     return st.slider(
@@ -133,7 +135,7 @@ def _lattice_step(frame: CubeFrame, coloring: Coloring) -> int:
         last,
         value=last,
         key=f"lattice_step_{first}",
-        help="0 is the sentence as it enters on the surface; then the three experts act, step by step.",
+        help=LATTICE_STEP_HELP,
         bind="query-params",
     )
 

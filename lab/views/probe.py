@@ -24,6 +24,7 @@ from lab.students import Student, StudentShelf
 from lab.views.address import arrived, publish, whole_number
 from lab.views.choice import Choice
 from lab.views.markup import table_markup
+from lab.views.scrub import LATTICE_STEP_HELP
 
 MAX_SENTENCES: Final = 12
 MAX_CHARACTERS: Final = 4000
@@ -250,7 +251,7 @@ def choose_step(shown: CellValues, key: str) -> int:
         shown.last,
         value=shown.last,
         key=f"{key}_{shown.first}",
-        help="0 is the sentence as it enters on the surface; then the three experts act, step by step.",
+        help=LATTICE_STEP_HELP,
         **KEPT,
     )
     return at

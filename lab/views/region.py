@@ -97,10 +97,8 @@ def _cells(kind: Region, settings: Settings) -> BoolArray | None:
             )
         case "neighbors":
             cell = CELL.value
-            seen: tuple[int, ...] = ()
-            if cell is not None and cell < lattice.cell_count:
-                found = wiring(settings, cell).neighbors.values()
-                seen = (cell, *(int(other) for each in found for other in each))
+            known = cell is not None and cell < lattice.cell_count
+            seen = wiring(settings, cell).cells if known else ()
             return _some(seen, lattice.cell_count, "Click a cell in one of the cubes.")
         case "lattice":
             cut = kept_region("lattice", lattice.cell_count)

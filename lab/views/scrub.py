@@ -18,6 +18,9 @@ from lab.views.source import CELL, STEP, choose_step
 
 LATTICE_STEP: Final = Choice("lattice_step")
 """Of the session, like what `lab.views.source` has: the step of the forward pass."""
+LATTICE_STEP_HELP: Final = (
+    "0 is the sentence as it enters on the surface; then the three experts act, step by step."
+)
 PERIOD: Final = 0.5
 """Seconds between two pictures while something moves."""
 
@@ -82,7 +85,7 @@ def lattice_step(
             last,
             at,
             key=choice.key,
-            help="0 is the sentence as it enters on the surface; then the three experts act, step by step.",
+            help=LATTICE_STEP_HELP,
         )
     publish(name, None if choice.value is None else str(choice.value))
     return at
