@@ -8,7 +8,7 @@ from typing import Any, Final
 import streamlit as st
 
 from cellnet.data import SentenceData, list_columns, load_texts, split_texts
-from cellnet.errors import CellnetError, DataError, TeacherError
+from cellnet.errors import DataError, TeacherError
 from cellnet.settings import DataSettings, Settings, differences, with_changes
 from cellnet.teacher import find_width
 from cellnet.teacher.folders import MINILM
@@ -36,7 +36,7 @@ from lab.uploads import list_uploads
 from lab.views.address import arrived, publish
 from lab.views.choice import Choice
 from lab.views.markup import facts_markup
-from lab.views.status import REFUSED
+from lab.views.status import order
 from lab.views.upload import choose_column, upload
 
 DOCSTRINGS: Final = "docstrings"
@@ -156,14 +156,14 @@ def _width(teacher: str) -> int | None:
     if width is not None:
         st.error(width)
     # Never by itself: opening a link to this page must not make the lab download anything.
-    st.button(
+    if st.button(
         "Look again" if width else "Look for it on the hub",
         key="data_teacher_look",
-        on_click=_look_for,
-        args=(teacher,),
         help="Takes the teacher from the hub's cache on this machine, or else downloads it.",
         width="stretch",
-    )
+    ):
+        _look_for(teacher)
+        st.rerun()
     return None
 
 
@@ -208,18 +208,16 @@ def embed_and_use(
     st.fragment(_job, run_every=_PERIOD if running else None)(service, job, settings, problem, running)
     if settings is None:
         return
-    chosen = settings
-    changes = _changes(service.draft, chosen)
-    st.button(
+    changes = _changes(service.draft, settings)
+    if st.button(
         "Use for the next run",
         key="data_use",
         type="primary" if changes and not problem else "secondary",
         disabled=bool(problem) or not changes,
-        on_click=_use,
-        args=(service, chosen),
         help=problem or "Source, column, limits and teacher go into the form on the page Train.",
         width="stretch",
-    )
+    ):
+        _use(service, settings)
     if used := st.session_state.pop(_USED, ""):
         st.success(used)
     elif not changes and not problem:
@@ -243,6 +241,7 @@ def _use(service: TrainingService, settings: Settings) -> None:
     service.draft = with_changes(service.draft, changes)
     said = ", ".join(f"{FIELDS[name].title} {value}" for name, value in changes.items())
     st.session_state[_USED] = f"The next run uses: {said}. Press Start when you are ready."
+    st.rerun()
 
 
 def _job(
@@ -288,13 +287,11 @@ def _job_buttons(
     mine = settings is not None and now.key == data_key(settings)
     resumes = mine and now.phase is JobPhase.CANCELLED
     start, cancel = st.columns(2)
-    start.button(
+    pressed = start.button(
         "Resume" if resumes else "Embed",
         key="data_embed",
         type="primary" if not (ready or running or problem) else "secondary",
         disabled=running or ready or bool(problem),
-        on_click=_embed,
-        args=(job, settings),
         help=problem
         or "The teacher reads every sentence once; it goes on behind other pages. What is done is "
         "kept on disk.",
@@ -308,6 +305,9 @@ def _job_buttons(
         help="Stops after the block of sentences under way; Resume goes on from there.",
         width="stretch",
     )
+    if pressed and settings is not None:
+        order(lambda: job.start(settings))
+        st.rerun()
 
 
 def job_text(job: JobSnapshot) -> str:
@@ -320,13 +320,6 @@ def job_text(job: JobSnapshot) -> str:
     speed = f" · {job.speed:,.0f} sentences/s" if job.speed else ""
     left = f" · {duration(job.seconds_left)} left" if job.seconds_left is not None else ""
     return counted + speed + left
-
-
-def _embed(job: EmbeddingJob, settings: Settings) -> None:
-    try:
-        job.start(settings)
-    except CellnetError as error:
-        st.session_state[REFUSED] = str(error)
 
 
 # Looking.

@@ -77,6 +77,7 @@ def planner(service: TrainingService) -> None:
         st.html(tier_markup(tier_report(settings)))
     with picture:
         _neighborhood(settings)
+    _remember(settings)
     meaning, distances = st.columns([6, 7], gap="large")
     with meaning:
         _meaning(settings)
@@ -84,7 +85,6 @@ def planner(service: TrainingService) -> None:
         _cost(settings, base, snapshot)
     with distances:
         _distances(settings)
-    _remember(settings)
 
 
 def _begin(base: Settings) -> Settings:
@@ -210,25 +210,24 @@ def _meaning(settings: Settings) -> None:
 def _use(service: TrainingService, snapshot: Snapshot, settings: Settings) -> None:
     apply, later = st.columns(2)
     reason = _why_not(snapshot, settings)
-    apply.button(
+    if apply.button(
         "Apply to the running training",
         key="geometry_apply",
         type="primary" if not reason else "secondary",
         disabled=bool(reason),
-        on_click=order,
-        args=(lambda: service.apply({name: get_value(settings, name) for name in RATIOS}),),
         help=reason or "The ratios act before the next batch and are marked in every curve.",
         width="stretch",
-    )
-    later.button(
+    ):
+        order(lambda: service.apply({name: get_value(settings, name) for name in RATIOS}))
+        st.rerun()
+    if later.button(
         "Use for the next run",
         key="geometry_next",
         disabled=not _changes(service.draft, settings),
-        on_click=_use_next,
-        args=(service, settings),
         help="Size, boundary and ratios go into the form on the page Train.",
         width="stretch",
-    )
+    ):
+        _use_next(service, settings)
     if reason:
         st.caption(f"Not for the running training: {reason}")
     if used := st.session_state.pop(_USED, ""):
@@ -258,7 +257,6 @@ def _use_next(service: TrainingService, settings: Settings) -> None:
         changes = _changes(service.draft, settings)
         service.draft = with_changes(service.draft, changes)
     except CellnetError as error:
-        st.session_state[_USED] = ""
         st.error(str(error))
         return
     said = ", ".join(
@@ -266,6 +264,7 @@ def _use_next(service: TrainingService, settings: Settings) -> None:
         for name, value in changes.items()
     )
     st.session_state[_USED] = f"The next run uses: {said}. Press Start when you are ready."
+    st.rerun()
 
 
 # The neighborhood in 3D.

@@ -57,17 +57,17 @@ def steering(service: TrainingService) -> None:
     if changes := {name: new for name, (_, new) in differences(snapshot.settings, wanted).items()}:
         order(lambda: service.apply(changes))
     with facts:
-        _live_facts(service, wanted)
+        _live_facts(service, wanted, _is_saving())
+        _save_button(service)
 
 
 @st.fragment(run_every=_PERIOD)
-def _live_facts(service: TrainingService, shown: Settings) -> None:
-    """What has been reached; draws the page anew where its controls no longer show what is set."""
+def _live_facts(service: TrainingService, shown: Settings, saving: bool) -> None:
+    """What has been reached; draws the page anew where its controls no longer show what is the case."""
     snapshot = service.snapshot()
-    if snapshot.settings != shown:
+    if snapshot.settings != shown or _is_saving() != saving:
         st.rerun()
     run_facts(snapshot)
-    _save_button(service, snapshot)
 
 
 def tier_table(settings: Settings) -> None:
@@ -99,22 +99,28 @@ def run_facts(snapshot: Snapshot) -> None:
     )
 
 
-def _save_button(service: TrainingService, snapshot: Snapshot) -> None:
+@st.fragment
+def _save_button(service: TrainingService) -> None:
     """Save a checkpoint before the next batch; until it is written the button waits."""
     saving: Future[Path] | None = st.session_state.get(_SAVING)
-    waits = saving is not None and not saving.done()
+    waits = _is_saving()
     if saving is not None and not waits and (error := saving.exception()):
         st.error(f"The checkpoint was not saved: {error}")
-    st.button(
+    if st.button(
         "Saving after this batch ..." if waits else "Save a checkpoint now",
         key="save",
-        disabled=waits or snapshot.stopping,
-        on_click=order,
-        args=(lambda: st.session_state.update({_SAVING: service.save_checkpoint()}),),
+        disabled=waits or service.snapshot().stopping,
         help="Written between two batches, also while paused. Of those that are not the best, the newest "
         "few are kept, as the settings say.",
         width="stretch",
-    )
+    ):
+        order(lambda: st.session_state.update({_SAVING: service.save_checkpoint()}))
+        st.rerun()
+
+
+def _is_saving() -> bool:
+    saving: Future[Path] | None = st.session_state.get(_SAVING)
+    return saving is not None and not saving.done()
 
 
 def _figures(snapshot: Snapshot) -> dict[str, str]:

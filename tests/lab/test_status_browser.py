@@ -1,5 +1,7 @@
 """The buttons of the status bar in a real browser, with a small made-up training."""
 
+import re
+
 import pytest
 from conftest import OpenPage, Serve
 from playwright.sync_api import expect
@@ -33,3 +35,14 @@ def test_a_press_counts_once_though_a_timer_of_the_page_sends_it_too(
     press(page, "Stop")
     expect_state(page, "stopped")
     assert step(page) == paused + 2
+
+
+@pytest.mark.parametrize("link", ["geometry?radius=0.3", "data"])
+def test_what_was_planned_is_used_once(serve: Serve, open_page: OpenPage, link: str) -> None:
+    page = open_page(f"{serve('probe_server.py', base='status')}/{link}", script=DELAY)
+    button = page.get_by_role("button", name="Use for the next run")
+    expect(button).to_be_enabled()
+    page.evaluate("window.late = true")
+    button.click()
+    # Used once more, nothing would be left to change.
+    expect(page.get_by_text("The next run uses:")).to_contain_text(re.compile(r"uses: \w.* \S+\."))
