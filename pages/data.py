@@ -49,7 +49,9 @@ view = st.segmented_control(
     default="lengths",
     required=True,
     key="data_view",
-    label_visibility="collapsed",
+    help="How long the sentences are; the sentences themselves, to search; rows that are left out, and "
+    "why; texts that occur more than once; and, once they are embedded, which sentences are near to each "
+    "other.",
     bind="query-params",
 )
 match view:

@@ -24,7 +24,8 @@ section = st.segmented_control(
     default="Sentence",
     required=True,
     key="probe_section",
-    label_visibility="collapsed",
+    help="How one sentence travels through the cube and comes out; where in the cube two sentences differ; "
+    "and what becomes of one if the cube is damaged, and whether later steps repair it.",
     **KEPT,
 )
 SECTIONS[section](asked)

@@ -24,7 +24,7 @@ if looks_in_trash():
     restoring(service, chosen)
     st.stop()
 
-views, actions = st.columns([3, 2], vertical_alignment="center")
+views, actions = st.columns([3, 2], vertical_alignment="bottom")
 with actions.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
     deletion(service, chosen)
     importing(service)
@@ -39,7 +39,8 @@ view = views.segmented_control(
     default="curves",
     required=True,
     key="runs_view",
-    label_visibility="collapsed",
+    help="Of the selected runs: their curves overlaid, their settings side by side, their checkpoints; "
+    "resume one or begin a new run from it; its name, tags and note; and files to take away.",
     bind="query-params",
 )
 match view:

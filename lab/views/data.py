@@ -425,6 +425,7 @@ def embeddings(job: EmbeddingJob, settings: Settings | None) -> None:
         default="split",
         required=True,
         key="data_coloring",
+        help="Split: learned from or held out. Length: how many characters the sentence has.",
         bind="query-params",
         width="stretch",
     )

@@ -62,7 +62,11 @@ def ask(service: TrainingService, student: Student) -> None:
         "number of steps. It shows what the cube adds beyond its size.",
         bind="query-params",
     )
-    with more.popover("Pairs and bank", width="stretch"):
+    with more.popover(
+        "Pairs and bank",
+        help="Files of your own: pairs that people scored, and more sentences to be found among.",
+        width="stretch",
+    ):
         files = _choose_files(service.store.root)
     if button.button(
         "Evaluate",

@@ -214,8 +214,20 @@ def _checkpoint(run: RunRecord, checkpoint: CheckpointRecord) -> None:
         width="stretch",
     )
     where = {"run": run.id, "step": str(checkpoint.step)}
-    probe.page_link(PAGES / "probe.py", label="Probe it", icon="🔬", query_params=where)
-    lattice.page_link(PAGES / "lattice.py", label="See it in 3D", icon="🧊", query_params=where)
+    probe.page_link(
+        PAGES / "probe.py",
+        label="Probe it",
+        icon="🔬",
+        help="Send sentences through the cube as it was at this step.",
+        query_params=where,
+    )
+    lattice.page_link(
+        PAGES / "lattice.py",
+        label="See it in 3D",
+        icon="🧊",
+        help="Look into the cube as it was at this step.",
+        query_params=where,
+    )
 
 
 # Taking away.
