@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from lab.figures import fields
 from lab.figures.cuts import Cut, lattice_scene
-from lab.scenes import Scene
+from lab.films import Film, film
 from lab.training import CubeFrame
 
 Coloring = Literal["activity", "change", "channel", "expert"]
@@ -15,8 +15,8 @@ COLORINGS: Final[dict[Coloring, str]] = {
 VIEWS: Final[tuple[View, ...]] = ("whole", "cut open", "layers")
 
 
-def cube_scene(frame: CubeFrame, coloring: Coloring, at: int, channel: int, view: View) -> Scene:
-    """The cube after lattice step ``at``.
+def cube_film(frame: CubeFrame, coloring: Coloring, at: int, channel: int, view: View) -> Film:
+    """The cube step by step through a forward pass, at first after lattice step ``at``.
 
     Args:
         frame: the picture.
@@ -31,4 +31,7 @@ def cube_scene(frame: CubeFrame, coloring: Coloring, at: int, channel: int, view
         "cut open": Cut("box", box=((0, x - 1), (y // 2, y - 1), (0, z - 1))),
         "layers": Cut("layers"),
     }
-    return lattice_scene(fields.cell_fields(frame, coloring, channel=channel)[at], cuts[view])
+    steps = fields.cell_fields(frame, coloring, channel=channel)
+    return film(
+        lambda step: lattice_scene(steps[step], cuts[view]), min(steps), max(steps), at, name="train"
+    )

@@ -5,16 +5,16 @@ from html import escape
 import streamlit as st
 
 from lab.components import cube, curves
-from lab.figures.cube import COLORINGS, VIEWS, Coloring, cube_scene
+from lab.figures.cube import COLORINGS, VIEWS, Coloring, cube_film
 from lab.figures.curves import loss_panels, step_marks
 from lab.figures.fields import first_step
 from lab.training import CubeFrame, Phase, Snapshot, TrainingService
 from lab.views.curve_files import shown_curves
-from lab.views.scrub import LATTICE_STEP_HELP
+from lab.views.scrub import LATTICE_STEP, lattice_step
 
 _PERIOD = 0.9
 _PANEL_HEIGHT = 172
-_CUBE_HEIGHT = 410
+_CUBE_HEIGHT = 448
 _EMPTY_HEIGHT = 160
 _SMOOTHING = 10
 _MOST_SMOOTHING = 100
@@ -98,15 +98,19 @@ def _live_cube(service: TrainingService) -> None:
         width="stretch",
     )
     view = view_choice.selectbox("Show", VIEWS, key="view", help=_VIEW_HELP, bind="query-params")
-    at = _lattice_step(frame, coloring)
     channel = _channel(frame) if coloring == "channel" else 0
+    keys = {view: f"cube {view}" for view in VIEWS}  # each fits the window by itself, and keeps its camera
+    last = len(frame.gate)
+    at = lattice_step(
+        LATTICE_STEP, "lattice_step", first_step(coloring), last, last, keys=list(keys.values())
+    )
     cube(
-        cube_scene(frame, coloring, at, channel, view),
-        key=f"cube {view}",  # each view fits the window by itself, and keeps a camera of its own
+        cube_film(frame, coloring, at, channel, view),
+        key=keys[view],
         seq=frame.number,
         stream=f"{snapshot.run_id}/{coloring}/{channel}/{at}/{view}",
         height=_CUBE_HEIGHT,
-        label=f"Cube after {at} lattice steps, training step {frame.step}",
+        label=f"Cube at training step {frame.step:,}",
     )
     st.html(
         f'<div class="lab-said">Carrying the held-out sentence <q>{escape(frame.text)}</q> at training '
@@ -122,22 +126,6 @@ _COLORING_HELP = (
 
 
 _VIEW_HELP = "Cut open: the half with the lower y is taken away. Layers: apart along z."
-
-
-def _lattice_step(frame: CubeFrame, coloring: Coloring) -> int:
-    """Which of the T steps of the forward pass to show; a change and a gate there are from step 1 on."""
-    last, first = len(frame.states) - 1, first_step(coloring)
-    if first == last:
-        return last
-    return st.slider(
-        "Lattice step",
-        first,
-        last,
-        value=last,
-        key=f"lattice_step_{first}",
-        help=LATTICE_STEP_HELP,
-        bind="query-params",
-    )
 
 
 def _channel(frame: CubeFrame) -> int:

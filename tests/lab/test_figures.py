@@ -5,7 +5,7 @@ import pytest
 
 from cellnet.runs import ChangeRecord, ReadoutRecord
 from cellnet.settings import preset
-from lab.figures.cube import COLORINGS, VIEWS, Coloring, View, cube_scene
+from lab.figures.cube import COLORINGS, VIEWS, Coloring, View, cube_film
 from lab.figures.curves import loss_panels, step_marks, trailing_mean
 from lab.figures.words import duration, gain, tier_report
 from lab.training import CubeFrame, History, Phase, Preparation, Snapshot
@@ -101,7 +101,7 @@ def test_what_happened_after_one_step_shares_a_mark() -> None:
 @pytest.mark.parametrize("coloring", COLORINGS)
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_coloring_and_view_draws(coloring: Coloring, view: View) -> None:
-    scene = cube_scene(frame(), coloring, 2, 1, view)
+    scene = cube_film(frame(), coloring, 2, 1, view).scene
     assert scene.geometry.shown == (32 if view == "cut open" else 64)
     assert scene.geometry.spacing == ((0, 0, 1.2) if view == "layers" else (0, 0, 0))
     assert len(scene.colors) == len(scene.geometry.cells)
@@ -110,14 +110,14 @@ def test_every_coloring_and_view_draws(coloring: Coloring, view: View) -> None:
 def test_colors_show_the_right_numbers() -> None:
     shown = frame()
     activity = np.sqrt((shown.states.astype(np.float64) ** 2).mean(axis=-1))
-    scene = cube_scene(shown, "activity", 1, 0, "whole")
+    scene = cube_film(shown, "activity", 1, 0, "whole").scene
     low, high = np.percentile(activity, (1, 99))
     assert (scene.legend.low, scene.legend.high) == pytest.approx((low, high), rel=1e-5)
     expected = np.clip((activity[1] - low) / (high - low), 0, 1)[scene.geometry.cells] * 255
     assert np.abs(scene.colors - expected).max() <= 1
-    experts = cube_scene(shown, "expert", 2, 0, "whole")
+    experts = cube_film(shown, "expert", 2, 0, "whole").scene
     np.testing.assert_array_equal(experts.colors, shown.gate[1].argmax(-1)[experts.geometry.cells])
-    channel = cube_scene(shown, "channel", 0, 3, "whole").legend
+    channel = cube_film(shown, "channel", 0, 3, "whole").scene.legend
     assert channel.low == -channel.high
 
 
