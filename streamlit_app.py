@@ -10,10 +10,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import streamlit as st
 
 from lab.assets import asset_routes
-from lab.server import download_routes, lifespan
+from lab.server import download_routes, lifespan, news_routes
 
 app = st.App(
     Path(__file__).parent / "lab" / "main.py",
     lifespan=lifespan,
-    routes=[*asset_routes(), *download_routes()],
+    routes=[*asset_routes(), *download_routes(), *news_routes()],
 )

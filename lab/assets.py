@@ -19,6 +19,7 @@ FOLDER: Final = Path(__file__).resolve().parent.parent / "assets"
 FILES: Final = {
     "cube.js": FOLDER / "cube.js",
     "curves.js": FOLDER / "curves.js",
+    "markup.js": FOLDER / "markup.js",
     "plotly.js": Path(plotly.__file__).parent / "package_data" / "plotly.min.js",
 }
 """Public name -> file. Nothing else is ever served."""

@@ -1,6 +1,7 @@
 """The process around the pages: the one training service, its life, and the address of downloads."""
 
 import gc
+import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,6 +22,7 @@ from starlette.routing import BaseRoute, Route
 from cellnet.checkpoints import pack
 from cellnet.errors import CheckpointError, RunError
 from cellnet.transfer import IMPORTS_FOLDER, export_run
+from lab.components.feeds import FEEDS
 from lab.embedding_job import EmbeddingJob
 from lab.evaluations import EVALUATIONS
 from lab.presets import FIRST_RUN, lab_preset
@@ -146,6 +148,29 @@ def download_routes() -> list[BaseRoute]:
     for route in routes:
         route.methods = {"GET"}  # Starlette adds HEAD, which would pack a file for nothing
     return [*routes]
+
+
+def news_routes() -> list[BaseRoute]:
+    """Route by which the open pages are fed, to hand to ``st.App(routes=...)``."""
+    return [Route(f"{base_path()}/news", _guarded(_send_news), methods=["GET"])]
+
+
+def _send_news(request: Request) -> Response:
+    """Send what changed in the parts of a page, each a list of strings as `Feeds.answer` takes it."""
+    try:
+        asked = [_three(json.loads(text)) for text in request.query_params.getlist("feed")]
+    except ValueError:
+        return _refusal(400, "a feed is asked for by its name, what is shown and what is held")
+    return Response(
+        FEEDS.answer(asked), media_type="application/octet-stream", headers={"Cache-Control": "no-store"}
+    )
+
+
+def _three(value: object) -> tuple[str, str, str]:
+    if not isinstance(value, list) or len(value) != 3:
+        raise ValueError(f"{value!r} is not a list of three")
+    name, shown, held = map(str, value)
+    return name, shown, held
 
 
 def _guarded(endpoint: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:

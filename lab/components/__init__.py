@@ -1,11 +1,13 @@
 """Live views that keep their camera and zoom while data arrives: the 3D cube and the curves.
 
-Both are fed from Python, from inside a fragment: ``@st.fragment(run_every=...)`` calls the component with
-the newest data, Streamlit sends the bytes over the page's one connection, and the mounted view draws them.
-Nothing is drawn twice: a frame carries a ``seq`` and one that is not newer is dropped.
+Both are drawn from Python: a fragment calls the component with the newest data, Streamlit sends the bytes
+over the page's one connection, and the mounted view draws them. What changes by itself is fed to them
+meanwhile, see `lab.components.feeds`. Nothing is drawn twice: a frame carries a ``seq`` and one that is not
+newer is dropped.
 """
 
 from lab.components.cube import cube
 from lab.components.curves import curves
+from lab.components.live_markup import live_markup
 
-__all__ = ["cube", "curves"]
+__all__ = ["cube", "curves", "live_markup"]

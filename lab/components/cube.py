@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +12,7 @@ import streamlit as st
 
 from lab.assets import loader
 from lab.colors import hex_to_rgb
+from lab.components.feeds import FEEDS, Feed, Newer
 from lab.components.payload import SERVER, pack
 from lab.films import Film
 from lab.scenes import Scene
@@ -52,6 +54,7 @@ def cube(
     start: str | None = None,
     reports_camera: bool = False,
     empty: str = EMPTY,
+    newer: Newer | None = None,
 ) -> int | None:
     """Show a scene and return the cell that was clicked last, or None.
 
@@ -69,24 +72,26 @@ def cube(
         start: where the camera stands, as `reported_camera` gives it; each new one is obeyed once.
         reports_camera: whether the page is run anew when the camera was turned and rests.
         empty: what to say, and what to do, when there is no scene.
+        newer: what the scene becomes by itself.
     """
-    message = cube_message(
-        scene,
-        seq=seq,
+    message = partial(
+        cube_message,
         stream=stream,
         height=height,
-        label=label,
         selected=selected,
         rings=rings,
         camera=camera or key,
         start=start,
         reports=reports_camera,
         empty=empty,
-        held=str(reported(key).get("geometry", "")),
     )
+    feed = None
+    if newer:
+        feed = FEEDS.set(key, Feed(newer.version, lambda held: message(**newer.shown(), held=held)))
+    held = str(reported(key).get("geometry", ""))
     result = _component(
         key=key,
-        data=message,
+        data=message(scene, seq=seq, label=label, held=held, feed=feed),
         on_picked_change=_nothing,
         on_geometry_change=_nothing,
         on_camera_change=_nothing,

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import streamlit as st
 
 from lab.assets import loader
+from lab.components.feeds import FEEDS, Feed, Newer
 from lab.components.payload import SERVER, pack
 from lab.series import Mark, Numbers, Panel, thin
 
@@ -33,6 +35,7 @@ def curves(
     limit: int = 1000,
     growing: bool = False,
     empty: str = EMPTY,
+    newer: Newer | None = None,
 ) -> None:
     """Show panels of curves; zoom, hidden curves and the log switch stay as the reader left them.
 
@@ -49,7 +52,40 @@ def curves(
         growing: whether to leave some room beyond the ends of the curves. As long as they stay inside, new
             points cost the browser a tenth of what they cost otherwise.
         empty: what to say, and what to do, when there is no point to draw.
+        newer: what panels, number and marks become by themselves.
     """
+    message = partial(
+        _message,
+        key=key,
+        stream=stream,
+        columns=columns,
+        panel_height=panel_height,
+        x_title=x_title,
+        label=label,
+        limit=limit,
+        growing=growing,
+        empty=empty,
+    )
+    feed = FEEDS.set(key, Feed(newer.version, lambda _: message(**newer.shown()))) if newer else None
+    _component(key=key, data=message(panels, seq=seq, marks=marks, feed=feed))
+
+
+def _message(
+    panels: Sequence[Panel],
+    *,
+    seq: int,
+    marks: Sequence[Mark],
+    key: str,
+    stream: str,
+    columns: int,
+    panel_height: int,
+    x_title: str,
+    label: str,
+    limit: int,
+    growing: bool,
+    empty: str,
+    feed: dict[str, str] | None = None,
+) -> bytes:
     arrays: dict[str, npt.NDArray[Any]] = {}
     described: list[dict[str, Any]] = []
     for number, panel in enumerate(panels):
@@ -80,10 +116,11 @@ def curves(
         "xTitle": x_title,
         "growing": growing,
         "empty": empty,
+        "feed": feed,
         "panels": described,
         "marks": [{"x": mark.x, "label": mark.label} for mark in marks],
     }
-    _component(key=key, data=pack(header, arrays))
+    return pack(header, arrays)
 
 
 def _steps(x: Numbers) -> npt.NDArray[np.float32] | npt.NDArray[np.float64]:

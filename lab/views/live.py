@@ -1,10 +1,12 @@
 """The parts that move: the curves and the cube."""
 
 from html import escape
+from typing import Any
 
 import streamlit as st
 
-from lab.components import cube, curves
+from lab.components import cube, curves, live_markup
+from lab.components.feeds import Newer
 from lab.figures.cube import COLORINGS, VIEWS, Coloring, cube_film
 from lab.figures.curves import loss_panels, step_marks
 from lab.figures.fields import first_step
@@ -12,7 +14,6 @@ from lab.training import CubeFrame, Phase, Snapshot, TrainingService
 from lab.views.curve_files import shown_curves
 from lab.views.scrub import LATTICE_STEP, lattice_step
 
-_PERIOD = 0.9
 _PANEL_HEIGHT = 172
 _CUBE_HEIGHT = 448
 _EMPTY_HEIGHT = 160
@@ -22,13 +23,9 @@ _WHOLE = "all"
 _WINDOWS = {_WHOLE: 0, "1,000": 1000, "200": 200, "50": 50}
 
 
-@st.fragment(run_every=_PERIOD)
+@st.fragment
 def live_views(service: TrainingService) -> None:
-    """The curves and the cube, side by side.
-
-    Both are sent in one message, so that the browser composes the page once for both: without a graphics
-    processor, that costs more than drawing them.
-    """
+    """The curves and the cube, side by side; both are fed while nothing is touched."""
     curves_place, cube_place = st.columns([5, 3], gap="medium")
     with curves_place:
         _live_curves(service)
@@ -43,12 +40,12 @@ def _live_curves(service: TrainingService) -> None:
     window = _WINDOWS[st.session_state.get("window", _WHOLE)]
     shown = shown_curves()
     shown.update(smoothing=smoothing, window=window)
+    look = dict(shown)
     curves(
-        loss_panels(snapshot, **shown) if len(snapshot.train) else [],
+        **_newest_curves(service, look),
         key="losses",
-        seq=snapshot.version,
+        newer=Newer(lambda: str(service.snapshot().version), lambda: _newest_curves(service, look)),
         stream=f"{snapshot.run_id}/{smoothing}/{window}",
-        marks=step_marks(snapshot.changes, snapshot.readouts),
         panel_height=_PANEL_HEIGHT,
         label="Loss curves of the training",
         growing=snapshot.phase.is_training,
@@ -75,6 +72,15 @@ def _live_curves(service: TrainingService) -> None:
             bind="query-params",
             width="stretch",
         )
+
+
+def _newest_curves(service: TrainingService, look: dict[str, int]) -> dict[str, Any]:
+    snapshot = service.snapshot()
+    return {
+        "panels": loss_panels(snapshot, **look) if len(snapshot.train) else [],
+        "seq": snapshot.version,
+        "marks": step_marks(snapshot.changes, snapshot.readouts),
+    }
 
 
 def _live_cube(service: TrainingService) -> None:
@@ -104,15 +110,35 @@ def _live_cube(service: TrainingService) -> None:
     at = lattice_step(
         LATTICE_STEP, "lattice_step", first_step(coloring), last, last, keys=list(keys.values())
     )
+
+    def newest() -> CubeFrame:
+        """Of this run: while the next one begins there is none, and the page will change."""
+        return service.snapshot().frame or frame
+
+    def picture() -> dict[str, Any]:
+        newer = newest()
+        return {
+            "scene": cube_film(newer, coloring, at, channel, view),
+            "seq": newer.number,
+            "label": f"Cube at training step {newer.step:,}",
+        }
+
+    def version() -> str:
+        service.watch()
+        return str(newest().number)
+
     cube(
-        cube_film(frame, coloring, at, channel, view),
+        **picture(),
         key=keys[view],
-        seq=frame.number,
+        newer=Newer(version, picture),
         stream=f"{snapshot.run_id}/{coloring}/{channel}/{at}/{view}",
         height=_CUBE_HEIGHT,
-        label=f"Cube at training step {frame.step:,}",
     )
-    st.html(
+    live_markup(lambda: (_said(newest()), ""), key="said")
+
+
+def _said(frame: CubeFrame) -> str:
+    return (
         f'<div class="lab-said">Carrying the held-out sentence <q>{escape(frame.text)}</q> at training '
         f"step {frame.step:,}; cosine between what goes in and what comes out: "
         f"<b>{frame.cosine:.3f}</b></div>"

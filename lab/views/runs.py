@@ -13,7 +13,7 @@ from cellnet.runs import RUN_STATES, RunRecord, RunState
 from cellnet.transfer import import_checkpoint
 from lab.figures.runs import all_tags, filter_runs, run_label, runs_table
 from lab.training import TrainingService
-from lab.views.status import REFUSED
+from lab.views.status import refuse
 
 TABLE_PERIOD: Final = 5.0
 _SELECTED: Final = "selected"
@@ -281,7 +281,7 @@ def _each(action: Callable[[str], None], ids: Sequence[str]) -> list[str]:
         except CellnetError as error:
             refused.append(str(error))
     if refused:
-        st.session_state[REFUSED] = "; ".join(refused)
+        refuse("; ".join(refused))
     return done
 
 

@@ -7,20 +7,24 @@ import streamlit as st
 
 from cellnet.errors import CellnetError, SettingsError
 from cellnet.settings import with_changes
+from lab.components import live_markup
 from lab.forms import typed
 from lab.training import Phase, Snapshot, TrainingService
 from lab.views.markup import status_markup
 
-_PERIOD = 1.0
-REFUSED = "order_refused"
 NEXT_RUN = "next"
 """Key of the form with the settings of the next run."""
 _GO, _STEP, _STOP = "F8", "F9", "F10"
 """Keys of the buttons; in a field, where one types, they do nothing."""
 
 
+@st.fragment
 def status_bar(service: TrainingService, shown: Snapshot) -> None:
     """State, figures, progress and buttons.
+
+    They are one fragment, which no timer runs: the figures are fed, and have it run once the page no longer
+    fits. The browser may send that along with a press, and then names but one fragment to run: this one.
+    The buttons act where they are drawn, because a callback is called once more for each such message.
 
     Args:
         service: the training.
@@ -33,19 +37,35 @@ def status_bar(service: TrainingService, shown: Snapshot) -> None:
         _facts(service, shown)
 
 
-@st.fragment(run_every=_PERIOD)
 def _facts(service: TrainingService, shown: Snapshot) -> None:
-    snapshot = service.snapshot()
-    if layout(snapshot) != layout(shown) or REFUSED in st.session_state:
-        st.rerun()  # what a part of the page was refused, the buttons say
-    st.html(status_markup(snapshot))
+    snapshot, refusals = service.snapshot(), _refusals()
+    if layout(snapshot) != layout(shown):
+        st.rerun()
+    live_markup(lambda: _newest_facts(service, refusals), key="status")
     if snapshot.error:
         st.error(snapshot.error)
 
 
-def layout(snapshot: Snapshot) -> tuple[str | None, Phase, bool]:
+def _newest_facts(service: TrainingService, refusals: list[str]) -> tuple[str, str]:
+    snapshot = service.snapshot()
+    return status_markup(snapshot), repr((layout(snapshot), refusals))
+
+
+def layout(snapshot: Snapshot) -> tuple[object, ...]:
     """What decides which parts a page has; while it is equal, the parts keep themselves up to date."""
-    return snapshot.run_id, snapshot.phase, snapshot.stopping
+    has_curves, has_cube = bool(len(snapshot.train)), snapshot.frame is not None
+    return snapshot.run_id, snapshot.phase, snapshot.stopping, snapshot.error, has_curves, has_cube
+
+
+def refuse(reason: str) -> None:
+    """Have the status bar say why something was not done."""
+    _refusals().append(reason)
+
+
+def _refusals() -> list[str]:
+    """What this session was refused and the status bar has not said yet; one list for good."""
+    refusals: list[str] = st.session_state.setdefault("refusals", [])
+    return refusals
 
 
 def order(action: Callable[[], None]) -> None:
@@ -53,7 +73,7 @@ def order(action: Callable[[], None]) -> None:
     try:
         action()
     except CellnetError as error:
-        st.session_state[REFUSED] = str(error)
+        refuse(str(error))
 
 
 def _start(service: TrainingService) -> None:
@@ -62,23 +82,18 @@ def _start(service: TrainingService) -> None:
         service.draft = with_changes(service.draft, typed(NEXT_RUN))
     except SettingsError as error:
         wrong = "; ".join(error.problems.values())
-        st.session_state[REFUSED] = f"The settings below cannot be used: {wrong}"
+        refuse(f"The settings below cannot be used: {wrong}")
     else:
         order(lambda: service.start(service.draft))
 
 
-@st.fragment
 def _buttons(service: TrainingService) -> None:
-    """The buttons, which act where they are drawn, in a fragment that no timer runs.
-
-    The browser may send a press along with the next timer of the page as well as by itself. A callback
-    would then be called twice; a body that no timer runs sees the press once.
-    """
     if (pressed := _pressed(service.snapshot())) is not None:
         _ORDERS[pressed](service)
         st.rerun()
-    if refused := st.session_state.pop(REFUSED, ""):
-        st.warning(refused)
+    if refusals := _refusals():
+        st.warning("; ".join(refusals))
+        refusals.clear()
 
 
 _ORDERS: Final[dict[str, Callable[[TrainingService], None]]] = {

@@ -7,6 +7,7 @@ from typing import Final
 import streamlit as st
 
 from cellnet.settings import LIVE_SETTINGS, Settings, differences
+from lab.components import live_markup
 from lab.figures.words import gain, tier_report
 from lab.forms import Form
 from lab.server import checkpoint_url
@@ -24,7 +25,6 @@ RATES: Final = ("training.learning_rate", "gate.temperature")
 WEIGHTS: Final = tuple(sorted(name for name in LIVE_SETTINGS if name.startswith("loss.")))
 _KEY: Final = "live"
 _SAVING: Final = "checkpoint_saving"
-_PERIOD: Final = 3.0
 
 
 @st.fragment
@@ -57,17 +57,24 @@ def steering(service: TrainingService) -> None:
     if changes := {name: new for name, (_, new) in differences(snapshot.settings, wanted).items()}:
         order(lambda: service.apply(changes))
     with facts:
-        _live_facts(service, wanted, _is_saving())
-        _save_button(service)
+        _live_facts(service, wanted)
 
 
-@st.fragment(run_every=_PERIOD)
-def _live_facts(service: TrainingService, shown: Settings, saving: bool) -> None:
-    """What has been reached; draws the page anew where its controls no longer show what is the case."""
-    snapshot = service.snapshot()
-    if snapshot.settings != shown or _is_saving() != saving:
+@st.fragment
+def _live_facts(service: TrainingService, shown: Settings) -> None:
+    """What has been reached; draws the page anew where its controls no longer show what is set."""
+    snapshot, saving = service.snapshot(), _saving()
+    if snapshot.settings != shown:
         st.rerun()
-    run_facts(snapshot)
+
+    def newest() -> tuple[str, str]:
+        now = service.snapshot()
+        waits = saving is not None and not saving.done()
+        return _facts(now), repr((now.settings, now.checkpoint, waits))
+
+    live_markup(newest, key="facts")
+    _checkpoint(snapshot)
+    _save_button(service, snapshot)
 
 
 def tier_table(settings: Settings) -> None:
@@ -86,7 +93,15 @@ def tier_table(settings: Settings) -> None:
 
 def run_facts(snapshot: Snapshot) -> None:
     """What has been reached so far, next to PCA, and the checkpoint to take away."""
-    st.html(facts_markup(_figures(snapshot)))
+    st.html(_facts(snapshot))
+    _checkpoint(snapshot)
+
+
+def _facts(snapshot: Snapshot) -> str:
+    return facts_markup(_figures(snapshot))
+
+
+def _checkpoint(snapshot: Snapshot) -> None:
     if snapshot.checkpoint is None or snapshot.run_id is None:
         st.caption("The first checkpoint is written on Stop, or at the step set in the settings.")
         return
@@ -99,28 +114,28 @@ def run_facts(snapshot: Snapshot) -> None:
     )
 
 
-@st.fragment
-def _save_button(service: TrainingService) -> None:
-    """Save a checkpoint before the next batch; until it is written the button waits."""
+def _saving() -> Future[Path] | None:
+    """The checkpoint that this session asked for last."""
     saving: Future[Path] | None = st.session_state.get(_SAVING)
-    waits = _is_saving()
+    return saving
+
+
+def _save_button(service: TrainingService, snapshot: Snapshot) -> None:
+    """Save a checkpoint before the next batch; until it is written the button waits."""
+    saving = _saving()
+    waits = saving is not None and not saving.done()
     if saving is not None and not waits and (error := saving.exception()):
         st.error(f"The checkpoint was not saved: {error}")
     if st.button(
         "Saving after this batch ..." if waits else "Save a checkpoint now",
         key="save",
-        disabled=waits or service.snapshot().stopping,
+        disabled=waits or snapshot.stopping,
         help="Written between two batches, also while paused. Of those that are not the best, the newest "
         "few are kept, as the settings say.",
         width="stretch",
     ):
         order(lambda: st.session_state.update({_SAVING: service.save_checkpoint()}))
         st.rerun()
-
-
-def _is_saving() -> bool:
-    saving: Future[Path] | None = st.session_state.get(_SAVING)
-    return saving is not None and not saving.done()
 
 
 def _figures(snapshot: Snapshot) -> dict[str, str]:

@@ -25,14 +25,14 @@ def sources_digest() -> str:
     return digest.hexdigest()
 
 
-@pytest.mark.parametrize("name", ["cube.js", "curves.js"])
+@pytest.mark.parametrize("name", ["cube.js", "curves.js", "markup.js"])
 def test_a_bundle_was_built_from_the_sources_beside_it(name: str) -> None:
     found = re.search(r"Sources sha256: ([0-9a-f]{64})", (FOLDER / name).read_text(encoding="utf-8")[:300])
     assert found is not None
     assert found[1] == sources_digest(), "run 'npm ci && npm run build' in lab/frontend"
 
 
-@pytest.mark.parametrize("name", ["cube.js", "curves.js"])
+@pytest.mark.parametrize("name", ["cube.js", "curves.js", "markup.js"])
 def test_a_bundle_names_no_other_host_to_load_from(name: str) -> None:
     text = (FOLDER / name).read_text(encoding="utf-8")
     hosts = set(re.findall(r"https?://([\w.-]+)", text))

@@ -48,7 +48,10 @@ BUTTONS = ("start", "pause", "step", "stop")
 
 
 def text(app: AppTest) -> str:
-    return " ".join(part.proto.body for part in app.get("html"))
+    drawn = [part.proto.body for part in app.get("html")]
+    return " ".join(
+        [*drawn, *(part.proto.bytes.decode(errors="replace") for part in app.get("bidi_component"))]
+    )
 
 
 def wait(service: TrainingService, condition: Callable[[Snapshot], bool]) -> Snapshot:
@@ -65,7 +68,7 @@ def test_idle_offers_start_and_the_form(install: Install) -> None:
     assert "Idle" in text(app)
     assert any(f"{FIRST_LIMIT:,} of the about" in caption.value for caption in app.caption)
     assert app.number_input(key="next.0.data.limit").value == FIRST_LIMIT
-    assert len(app.get("bidi_component")) == 2
+    assert len(app.get("bidi_component")) == 3
 
 
 def test_a_preset_fills_the_form_and_a_bad_value_keeps_start_from_starting(install: Install) -> None:

@@ -6,6 +6,7 @@ import { shapeOf } from "./cube/geometry.js";
 import { KEYS_IN_WORDS, Overlay, describeCell, savePicture, withUnit } from "./cube/overlay.js";
 import { Stage } from "./cube/stage.js";
 import style from "./cube/style.css";
+import { feeds } from "./feeds.js";
 import { Gate, Latest, component, element, format, markDrawn } from "./host.js";
 import { unpack } from "./payload.js";
 
@@ -73,6 +74,11 @@ class CubeView {
   receive(bytes, setState) {
     this.setState = setState;
     const { header, arrays } = unpack(bytes);
+    feeds.follow(this, header.feed, (news) => this.#take(unpack(news)), () => this.reported ?? "");
+    this.#take({ header, arrays });
+  }
+
+  #take({ header, arrays }) {
     this.host.style.height = `${header.height}px`;
     this.cameras.name = header.camera;
     this.reportsCamera = header.reports;
@@ -111,6 +117,7 @@ class CubeView {
   }
 
   destroy() {
+    feeds.drop(this);
     cancelAnimationFrame(this.#settling);
     clearTimeout(this.#telling);
     clearTimeout(this.#reporting);

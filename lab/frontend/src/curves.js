@@ -2,6 +2,7 @@
 
 import { layout, linePaths, sameFigure, summary, traces } from "./curves/figure.js";
 import style from "./curves/style.css";
+import { feeds } from "./feeds.js";
 import { Gate, Latest, component, element, markDrawn } from "./host.js";
 import { unpack } from "./payload.js";
 
@@ -59,6 +60,11 @@ class CurvesView {
 
   receive(bytes) {
     const { header, arrays } = unpack(bytes);
+    feeds.follow(this, header.feed, (news) => this.#offer(unpack(news)));
+    this.#offer({ header, arrays });
+  }
+
+  #offer({ header, arrays }) {
     if (!this.#gate.isNews(header)) {
       this.#draw();
       return;
@@ -67,6 +73,7 @@ class CurvesView {
   }
 
   destroy() {
+    feeds.drop(this);
     this.#latest.cancel();
     window.removeEventListener("pointerup", this.release);
     this.sizes.disconnect();

@@ -9,13 +9,13 @@
  */
 export function component(View) {
   const views = new WeakMap();
-  return ({ data, parentElement, setStateValue }) => {
+  return ({ data, parentElement, setStateValue, setTriggerValue }) => {
     let view = views.get(parentElement);
     if (!view) {
       view = new View(parentElement);
       views.set(parentElement, view);
     }
-    view.receive(data, setStateValue);
+    view.receive(data, setStateValue, setTriggerValue);
     return () => {
       if (view.host.isConnected || !views.delete(parentElement)) return;
       view.destroy();
@@ -70,7 +70,7 @@ export class Gate {
 export function markDrawn(host, { seq, sent }) {
   host.dataset.seq = String(seq);
   host.dataset.updates = String(Number(host.dataset.updates ?? 0) + 1);
-  requestAnimationFrame(() => {
+  setTimeout(() => {
     host.dataset.latency = (performance.timeOrigin + performance.now() - sent).toFixed(1);
   });
 }

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from training_data import PATIENCE, small_service, small_settings
 
 from lab.assets import asset_routes
-from lab.server import install_service
+from lab.server import install_service, news_routes
 from lab.training import Phase
 
 ROOT = Path(__file__).parents[3]
@@ -29,4 +29,4 @@ async def lifespan(_: object) -> AsyncIterator[None]:
         remove()
 
 
-app = st.App(ROOT / "lab" / "main.py", lifespan=lifespan, routes=asset_routes())
+app = st.App(ROOT / "lab" / "main.py", lifespan=lifespan, routes=[*asset_routes(), *news_routes()])

@@ -13,7 +13,7 @@ from test_students import MadeUpTeacher
 from training_data import small_service
 
 from lab.assets import asset_routes
-from lab.server import install_service
+from lab.server import install_service, news_routes
 from lab.students import StudentShelf
 
 ROOT = Path(__file__).parents[3]
@@ -30,4 +30,4 @@ async def lifespan(_: object) -> AsyncIterator[None]:
             remove()
 
 
-app = st.App(ROOT / "lab" / "main.py", lifespan=lifespan, routes=asset_routes())
+app = st.App(ROOT / "lab" / "main.py", lifespan=lifespan, routes=[*asset_routes(), *news_routes()])
