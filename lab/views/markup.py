@@ -34,6 +34,11 @@ STYLE: Final = """
 .lab-table i { display: inline-block; width: .7em; height: .7em; border-radius: 2px; margin-right: .45em; }
 .lab-said { font-size: .9rem; margin-top: .2rem; }
 .lab-said q { font-style: italic; }
+.lab-note { font-size: .86rem; margin: .7rem 0 0; opacity: .8; }
+.lab-link { display: block; margin-top: .7rem; padding: .42rem .75rem; border-radius: .5rem;
+  text-align: center;
+  border: 1px solid rgba(128, 140, 152, .4); color: inherit !important; text-decoration: none !important; }
+.lab-link:is(:hover, :focus-visible) { border-color: currentcolor; }
 </style>
 """
 
@@ -135,6 +140,17 @@ def tier_markup(report: GeometryReport) -> str:
 def facts_markup(facts: Mapping[str, str]) -> str:
     """Names and values as a table without a head."""
     return table_markup([], [[escape(name), escape(value)] for name, value in facts.items()])
+
+
+def note_markup(text: str) -> str:
+    """A sentence in small letters."""
+    return f'<p class="lab-note">{escape(text)}</p>'
+
+
+def link_markup(text: str, address: str, *, help: str) -> str:
+    """A link to a file, which looks like a button."""
+    about = f'href="{escape(address)}" title="{escape(help)}"'
+    return f'<a class="lab-link" {about} download>{escape(text)}</a>'
 
 
 def table_markup(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -297,14 +297,19 @@ def values_cube(
     """The cube colored by values, with one cell outlined; returns the cell that was clicked."""
     return cube(
         cell_scene(shown, asked.inspection.dimensions, at, view),
-        key=f"{key} {view}",  # each view fits the window by itself, and keeps a camera of its own
+        key=cube_key(key, view),
         seq=0,
-        stream=f"{asked.key}/{stream}/{shown.label}/{at}/{view}",
+        stream=f"{asked.key}/{stream}/{shown.label}/{at}/{view}/{selected}",
         height=height,
         label=f"Cube after {at} lattice steps: {shown.label}",
         camera=f"probe {view}",
         selected=selected,
     )
+
+
+def cube_key(key: str, view: View) -> str:
+    """Key of the cube that `values_cube` draws: each view fits the window and keeps its own camera."""
+    return f"{key} {view}"
 
 
 def quote(text: str) -> str:

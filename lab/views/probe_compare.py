@@ -24,9 +24,12 @@ from lab.views.probe import (
     choose_number,
     choose_step,
     choose_view,
+    cube_key,
     quote,
     values_cube,
 )
+from lab.views.scrub import publish_cell, take_cell_from_clicks, take_cell_from_link
+from lab.views.source import CELL
 from lab.views.student import facts_line
 
 
@@ -100,20 +103,24 @@ def where(asked: Asked, first: int, second: int) -> None:
     with step_place:
         at = choose_step(apart, "probe_pair_at")
     farthest = int(apart.values[at].argmax())
+    keys = {title: f"probe_pair_{title.split(':')[0].split()[0].lower()}" for title in parts}
+    take_cell_from_link(len(apart.values[at]))
+    take_cell_from_clicks([cube_key(key, view) for key in keys.values()])
+    cell = farthest if CELL.value is None else CELL.value
+    publish_cell()
     stream = f"{asked.texts[first]}/{asked.texts[second]}"
-    clicked = None
     for column, (title, shown) in zip(st.columns(3, gap="small"), parts.items(), strict=True):
         with column:
             st.caption(title)
-            clicked = values_cube(
+            values_cube(
                 asked,
                 decades(shown) if log else shown,
                 at,
                 view,
-                key=f"probe_pair_{title.split(':')[0].split()[0].lower()}",
+                key=keys[title],
                 stream=stream,
                 height=340,
-                selected=farthest,
+                selected=cell,
             )
     chart, states_of_cell = st.columns([2, 3], gap="medium")
     with chart:
@@ -124,9 +131,8 @@ def where(asked: Asked, first: int, second: int) -> None:
             key="probe_apart",
         )
     with states_of_cell:
-        cell = farthest if clicked is None else clicked
         x, y, z = _position(cell, asked.inspection.dimensions)
-        what = "where they differ most; click another in the third cube" if clicked is None else "clicked"
+        what = "where they differ most; click another in a cube" if CELL.value is None else "chosen"
         st.caption(f"States of cell ({x}, {y}, {z}) after {at} lattice steps: {what}")
         pair = {"first": states[first, at, cell], "second": states[second, at, cell]}
         st.plotly_chart(states_figure(pair), config=CHART, key="probe_cell")

@@ -12,7 +12,7 @@ from lab.figures.words import gain, tier_report
 from lab.forms import Form
 from lab.server import checkpoint_url
 from lab.training import Snapshot, TrainingService
-from lab.views.markup import facts_markup, tier_markup
+from lab.views.markup import facts_markup, link_markup, note_markup, tier_markup
 from lab.views.status import order
 
 RATIOS: Final = (
@@ -70,10 +70,9 @@ def _live_facts(service: TrainingService, shown: Settings) -> None:
     def newest() -> tuple[str, str]:
         now = service.snapshot()
         waits = saving is not None and not saving.done()
-        return _facts(now), repr((now.settings, now.checkpoint, waits))
+        return _facts(now), repr((now.settings, waits))
 
     live_markup(newest, key="facts")
-    _checkpoint(snapshot)
     _save_button(service, snapshot)
 
 
@@ -94,23 +93,20 @@ def tier_table(settings: Settings) -> None:
 def run_facts(snapshot: Snapshot) -> None:
     """What has been reached so far, next to PCA, and the checkpoint to take away."""
     st.html(_facts(snapshot))
-    _checkpoint(snapshot)
 
 
 def _facts(snapshot: Snapshot) -> str:
-    return facts_markup(_figures(snapshot))
+    return facts_markup(_figures(snapshot)) + _checkpoint_markup(snapshot)
 
 
-def _checkpoint(snapshot: Snapshot) -> None:
+def _checkpoint_markup(snapshot: Snapshot) -> str:
     if snapshot.checkpoint is None or snapshot.run_id is None:
-        st.caption("The first checkpoint is written on Stop, or at the step set in the settings.")
-        return
+        return note_markup("The first checkpoint is written on Stop, or at the step set in the settings.")
     megabytes = snapshot.checkpoint.bytes / 1e6
-    st.link_button(
+    return link_markup(
         f"Download checkpoint (step {snapshot.checkpoint.step:,}, {megabytes:.0f} MB)",
         checkpoint_url(snapshot.run_id),
         help="Weights, optimizer, settings and random states as one zip file of safetensors and JSON.",
-        width="stretch",
     )
 
 

@@ -32,7 +32,8 @@ def open_page(page: str, **address: str) -> AppTest:
 
 def sent(app: AppTest) -> list[dict[str, Any]]:
     """The headers that the cubes were sent."""
-    return [sent_header(part.proto.bytes) for part in app.get("bidi_component")]
+    headers = [sent_header(part.proto.bytes) for part in app.get("bidi_component")]
+    return [header for header in headers if "scene" in header]
 
 
 def sent_header(message: bytes) -> dict[str, Any]:

@@ -93,11 +93,11 @@ def test_the_steps_of_a_forward_pass_are_a_film_that_both_cubes_play_together(ru
 
 def test_so_are_they_on_the_train_page(run: str) -> None:
     app = open_page("train", lattice_step="2")
-    _, cube = sent(app)
+    [cube] = sent(app)
     assert (cube["film"]["first"], cube["film"]["last"], cube["film"]["at"]) == (0, 3, 2)
     assert set(cube["film"]["others"]) == {"0", "1", "3"}
     app.button_group(key="coloring").set_value("expert").run()
-    assert sent(app)[1]["film"]["first"] == 1
+    assert sent(app)[0]["film"]["first"] == 1
 
 
 def test_a_fog_has_a_slider_for_the_lattice_step(run: str) -> None:

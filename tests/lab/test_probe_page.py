@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lattice_page import sent
 from streamlit.testing.v1 import AppTest
 from test_students import MadeUpTeacher
 from training_data import PATIENCE, small_service, small_settings
@@ -82,12 +83,20 @@ def test_sections_show_what_they_promise(install: Install) -> None:
     app.button_group(key="probe_section").set_value("Compare").run()
     assert not app.exception
     assert "cosine to the teacher" in shown(app)
-    assert len(app.get("bidi_component")) == 3
+    assert len(sent(app)) == 3
     named(app.button_group, "Second").set_value(1).run()
     assert any("same sentence" in info.value for info in app.info)
     app.button_group(key="probe_section").set_value("Intervene").run()
     assert not app.exception
     assert any("Nothing is damaged yet" in info.value for info in app.info)
+
+
+def test_a_link_names_the_cell_whose_states_are_compared(install: Install) -> None:
+    trained(install())
+    app = open_probe(probe_text=SENTENCES, probe_section="Compare", cell="6")
+    assert not app.exception
+    assert any("States of cell (0, 1, 2)" in caption.value for caption in app.caption)
+    assert app.query_params["cell"] == "6"
 
 
 def intervene(install: Install) -> AppTest:
