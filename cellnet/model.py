@@ -32,6 +32,7 @@ DESCRIPTION_FILE = "config.json"
 FORMAT = "cellnet-model"
 VERSION = 2
 MAX_DESCRIPTION_BYTES = 65_536
+CELLS_AT_ONCE = 2**18
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ class CellNet(SentenceEncoder):
     def code_width(self) -> int:
         """Width of a code: n * n, 64 for an 8 x 8 surface."""
         return int(self.codec.surface_size**2)
+
+    @property
+    def sentences_at_once(self) -> int:
+        """How many sentences to carry at once where no gradient is kept: their cells must fit in memory."""
+        return max(1, CELLS_AT_ONCE // self.settings.lattice.cell_count)
 
     def codes(self, embeddings: Float[Tensor, "batch width"]) -> Float[Tensor, "batch code"]:
         """Return the codes (B, n*n) of teacher embeddings (B, D): what is put on the surface."""

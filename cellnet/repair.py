@@ -101,8 +101,8 @@ def explained_variance(
         answer: torch.Tensor = output.embeddings
         return answer
 
-    device = next(model.parameters()).device
-    return measure_reconstruction(carry, embeddings, device=device, batch_size=64).explained_variance
+    device, at_once = next(model.parameters()).device, min(64, model.sentences_at_once)
+    return measure_reconstruction(carry, embeddings, device=device, batch_size=at_once).explained_variance
 
 
 def usual_damages(dimensions: Dimensions, seed: int = 0) -> dict[str, Intervention]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from cellnet.cli.options import add_model_source, add_setting_flags, changes_from
 from cellnet.cli.output import Result, table
@@ -16,11 +18,12 @@ from cellnet.decoder.generative import weights_fingerprint
 from cellnet.decoder.report import HeldOut, report
 from cellnet.decoder.training import train_decoder
 from cellnet.device import describe_device, open_device
+from cellnet.evaluation import SentenceReader
 from cellnet.loading import load_model
 from cellnet.measures import Embeddings
-from cellnet.settings import flat_fields, with_changes
+from cellnet.settings import Settings, flat_fields, with_changes
 from cellnet.teacher import Teacher
-from cellnet.training import prepare_data
+from cellnet.training import TrainingData, prepare_data
 
 ASIDE_SHARE = 0.05
 MOST_ASIDE = 500
@@ -43,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=500,
         metavar="N",
         help="held-out sentences, drawn at random, that the report writes; 0 takes all (%(default)s)",
+    )
+    parser.add_argument(
+        "--report-data",
+        metavar="FILE",
+        help="sentences to measure the decoder on; by default the validation part of the training's data",
     )
     decoder = (name for name, _ in flat_fields() if name.startswith("decoder."))
     add_setting_flags(
@@ -76,12 +84,13 @@ def run(arguments: argparse.Namespace) -> Result:
             model, embeddings, device=device, progress=lambda done, total: bar(label, done, total)
         )
 
+    texts, embeddings = _held_out(arguments.report_data, data, settings, device)
     train = carry(data.train, "carrying training sentences")
-    validation = carry(data.validation, "carrying validation sentences")
+    validation = carry(embeddings, "carrying held-out sentences")
     vocabulary = Vocabulary.of(data.train_texts, teacher.tokenizer, settings.decoder.vocabulary)
     longest = settings.decoder.max_tokens
     known = DecoderData.of(train, data.train_texts, vocabulary, teacher.tokenizer, longest)
-    held_out = DecoderData.of(validation, data.validation_texts, vocabulary, teacher.tokenizer, longest)
+    held_out = DecoderData.of(validation, texts, vocabulary, teacher.tokenizer, longest)
     order = np.random.default_rng(settings.init.seed).permutation(len(known))
     aside = min(MOST_ASIDE, int(ASIDE_SHARE * len(known)))
     with StopOnInterrupt() as interrupt:
@@ -111,7 +120,7 @@ def run(arguments: argparse.Namespace) -> Result:
     say(f"decoder written to {out}; measuring it")
     measured = report(
         decoder,
-        HeldOut(data.validation_texts, data.validation, held_out),
+        HeldOut(texts, embeddings, held_out),
         (*data.train_texts, *data.validation_texts),
         np.concatenate([data.train, data.validation]),
         teacher.encode,
@@ -126,11 +135,25 @@ def run(arguments: argparse.Namespace) -> Result:
         "step": loaded.step,
         "out": str(out),
         "data": settings.data.source,
+        "report_data": arguments.report_data,
         "device": describe_device(device),
         "training": decoder.facts["training"],
         **measured,
     }
     return Result(values, _text(values))
+
+
+def _held_out(
+    source: str | None, data: TrainingData, settings: Settings, device: torch.device
+) -> tuple[Sequence[str], Embeddings]:
+    """Return the sentences to measure on, and their embeddings by the teacher."""
+    if source is None:
+        return data.validation_texts, data.validation
+    reader = SentenceReader(
+        settings, device, column=settings.data.column, progress=EmbeddingProgress(), say=say
+    )
+    texts = reader.texts(source)
+    return texts, reader.embed(texts, Path(source).name)
 
 
 def _changes(arguments: argparse.Namespace) -> dict[str, Any]:

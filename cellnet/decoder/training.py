@@ -45,7 +45,7 @@ def reconstructions(
 ) -> Embeddings:
     """Return what a student makes of teacher embeddings (n, D), with all its steps, (n, D)."""
     found = np.empty(embeddings.shape, dtype=np.float32)
-    for rows in parts(len(embeddings), batch_size):
+    for rows in parts(len(embeddings), min(batch_size, model.sentences_at_once)):
         answer = model(rows_to_tensor(embeddings, rows, device), stop_early=False).embeddings
         found[rows] = answer.float().cpu().numpy()
         if progress is not None:
@@ -123,7 +123,7 @@ def train_decoder(
     Args:
         data: to train on.
         vocabulary: what can be written.
-        settings: the groups decoder, embedding and init.
+        settings: the groups decoder, embedding and init, and ``training.precision``.
         device: where the work runs.
         aside: sentences kept from the training; the weights with the lowest loss there are returned, in
             place of the last ones. ``facts["training"]`` tells what happened.
@@ -152,6 +152,7 @@ def train_decoder(
         warmup_steps=min(200, wanted.max_steps // 10),
     )
     hiding = torch.Generator().manual_seed(seed)
+    mixed = settings.training.precision == "bfloat16"
     every = max(1, wanted.max_steps // CHECKS)
     best, kept, losses = math.inf, None, []
     done = 0
@@ -160,7 +161,8 @@ def train_decoder(
             group["lr"] = learning_rate(step, schedule)
         batch = _Batch.of(data, rows, device)
         read = _hide(batch.read, wanted, hiding)
-        loss = _loss(network, batch, read, "mean")
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+            loss = _loss(network, batch, read, "mean")
         optimizer.zero_grad()
         loss.backward()
         norm = float(torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM))
@@ -273,4 +275,4 @@ def _optimizer(network: CausalTransformer) -> torch.optim.Optimizer:
     matrices = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, betas=(0.9, 0.98))
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)

@@ -132,7 +132,7 @@ def evaluate(
             effective dimension are measured on; 0 for all.
         resamples: for each confidence interval, at least 40.
         seed: of all that is drawn.
-        batch_size: sentences in the cube at once.
+        batch_size: sentences in the cube at once; fewer of a large cube.
         progress: told what is being done and how far it is.
 
     Raises:
@@ -140,6 +140,7 @@ def evaluate(
     """
     _check(model, embeddings, bank, pairs, resamples)
     model.eval()
+    batch_size = min(batch_size, model.sentences_at_once)
     work = Work(device, batch_size, progress)
     measured = subjects(model, pca, perceptron)
     mean = torch.from_numpy(embeddings.mean(axis=0, dtype=np.float64)).to(device)

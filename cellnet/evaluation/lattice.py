@@ -84,7 +84,7 @@ def measure_lattice(
         model: the student, on ``device``, in evaluation mode.
         embeddings: of the sentences, n >= 1.
         device: where the work runs.
-        batch_size: sentences in the cube at once.
+        batch_size: sentences in the cube at once; fewer of a large cube.
         progress: told how many sentences are done.
     """
     count = len(embeddings)
@@ -93,7 +93,7 @@ def measure_lattice(
     numbers = len(model.interior) * model.settings.model.state_size
     moved_on = min(count, max(2, _INTERIOR_NUMBERS // numbers)) if numbers else 0
     moved = []
-    for rows in parts(count, batch_size):
+    for rows in parts(count, min(batch_size, model.sentences_at_once)):
         target = rows_to_tensor(embeddings, rows, device)
         output = model(target, stop_early=False)
         intact[rows] = host(errors_and_cosines(output.embeddings, target)[0])

@@ -374,7 +374,10 @@ class EmbeddingTrainer:
         self.model.eval()
         steps = self.engine.lattice_steps
         return measure_reconstruction(
-            lambda batch: self.model(batch, steps=steps).embeddings, embeddings, device=self.device
+            lambda batch: self.model(batch, steps=steps).embeddings,
+            embeddings,
+            device=self.device,
+            batch_size=min(256, self.model.sentences_at_once),
         )
 
     def measure_pca(self, embeddings: Embeddings) -> ReconstructionMeasures:
