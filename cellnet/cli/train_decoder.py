@@ -50,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report-data",
         metavar="FILE",
-        help="sentences to measure the decoder on; by default the validation part of the training's data",
+        help="sentences to measure the decoder on, which retrieval may find too, each for the others; by "
+        "default the validation part of the training's data",
     )
     decoder = (name for name, _ in flat_fields() if name.startswith("decoder."))
     add_setting_flags(
@@ -118,11 +119,12 @@ def run(arguments: argparse.Namespace) -> Result:
     }
     decoder.save_pretrained(out)
     say(f"decoder written to {out}; measuring it")
+    also = () if arguments.report_data is None else texts
     measured = report(
         decoder,
         HeldOut(texts, embeddings, held_out),
-        (*data.train_texts, *data.validation_texts),
-        np.concatenate([data.train, data.validation]),
+        (*data.train_texts, *data.validation_texts, *also),
+        np.concatenate([data.train, data.validation, embeddings[: len(also)]]),
         teacher.encode,
         sentences=arguments.report_sentences,
         seed=settings.init.seed,
@@ -165,7 +167,7 @@ def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _text(values: dict[str, Any]) -> str:
     training = values["training"]
-    kinds = [kind for kind in ("greedy", "beam", "retrieval") if kind in values]
+    kinds = [kind for kind in ("greedy", "beam", "nearest", "retrieval") if kind in values]
     head = (
         f"decoder of {values['model']}, written to {values['out']}\n"
         f"{training['parameters']} parameters, {training['vocabulary']} tokens, {training['steps']} steps "

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cellnet.checkpoints import load_checkpoint, save_checkpoint
 from cellnet.checkpoints.manifest import read_manifest
 from cellnet.decoder.network import CausalTransformer
-from cellnet.decoder.search import search
+from cellnet.decoder.search import sample, search
 from cellnet.decoder.vocabulary import Vocabulary
 from cellnet.errors import CheckpointError, DataError
+from cellnet.measures import Embeddings
 from cellnet.settings import Settings
 
 KIND = "cellnet-decoder"
 VERSION = 1
 _GROUP = "decoder"
+TEMPERATURE = 0.7
+"""Of the candidates that are drawn; at 1 most say something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,36 @@ class GenerativeDecoder:
             length_penalty=asked.length_penalty if length_penalty is None else length_penalty,
         )
         return [Written(self.vocabulary.decode(one.tokens), one.score, len(one.tokens)) for one in found]
+
+    def write_nearest(
+        self, embeddings: Embeddings, encode: Callable[[Sequence[str]], Embeddings], *, seed: int = 0
+    ) -> list[str]:
+        """Return for each of B embeddings (B, D) the sentence whose own embedding comes nearest to it.
+
+        Candidates are what `write` finds and ``decoder.candidates`` sentences that are drawn.
+
+        Args:
+            embeddings: reconstructions of a student, or embeddings of its teacher.
+            encode: gives the teacher's embeddings of texts.
+            seed: of what is drawn.
+
+        Raises:
+            DataError: if the embeddings have another shape or are not finite.
+        """
+        best = [written.text for written in self.write(embeddings)]
+        count, rows = self.settings.decoder.candidates, self.rows(embeddings)
+        if count and best:
+            generator = torch.Generator(rows.device).manual_seed(seed)
+            drawn = sample(
+                self.network, rows.repeat(count, 1), temperature=TEMPERATURE, generator=generator
+            )
+            texts = [*best, *map(self.vocabulary.decode, drawn)]
+            given = F.normalize(rows.cpu().double(), dim=1)
+            found = F.normalize(torch.from_numpy(np.array(encode(texts), np.float64)), dim=1)
+            cosines = (found.view(count + 1, len(best), -1) * given).sum(dim=2)
+            places = cosines.argmax(dim=0).tolist()
+            best = [texts[place * len(best) + row] for row, place in enumerate(places)]
+        return best
 
     def rows(self, embeddings: NDArray[np.float32] | Tensor) -> Tensor:
         """Return checked embeddings (B, D) as a tensor on the device; raises `DataError`."""

@@ -28,9 +28,10 @@ class CausalBlock(nn.Module):
     starts the smaller the more blocks there are (Radford et al. 2019).
     """
 
-    def __init__(self, width: int, heads: int, blocks: int) -> None:
+    def __init__(self, width: int, heads: int, blocks: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
+        self.dropout = nn.Dropout(dropout)
         self.normalize_attention = nn.LayerNorm(width)
         self.query_key_value = nn.Linear(width, 3 * width)
         self.mix = nn.Linear(width, width)
@@ -57,8 +58,8 @@ class CausalBlock(nn.Module):
         if past is not None:
             key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
         seen = F.scaled_dot_product_attention(query, key, value, is_causal=past is None)
-        values = values + self.mix(seen.transpose(1, 2).reshape(batch, length, width))
-        return values + self.update(self.normalize_update(values)), (key, value)
+        values = values + self.dropout(self.mix(seen.transpose(1, 2).reshape(batch, length, width)))
+        return values + self.dropout(self.update(self.normalize_update(values))), (key, value)
 
 
 class CausalTransformer(nn.Module):
@@ -81,11 +82,13 @@ class CausalTransformer(nn.Module):
         super().__init__()
         width = settings.width
         self.max_tokens = settings.max_tokens
+        self.dropout = nn.Dropout(settings.dropout)
         self.condition = nn.Linear(embedding_width, width)
         self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Parameter(torch.empty(settings.max_tokens + 1, width))
         self.blocks = nn.ModuleList(
-            CausalBlock(width, settings.heads, settings.layers) for _ in range(settings.layers)
+            CausalBlock(width, settings.heads, settings.layers, settings.dropout)
+            for _ in range(settings.layers)
         )
         self.normalize = nn.LayerNorm(width)
         self.bias = nn.Parameter(torch.zeros(vocabulary))
@@ -124,7 +127,7 @@ class CausalTransformer(nn.Module):
         """Return the last hidden values (B, L + 1, W); `logits` makes logits of them."""
         told = self.read(embeddings).unsqueeze(1)
         read = F.pad(self.token_scale * self.tokens(tokens), (0, 0, 1, 0))
-        values = read + told + self.positions[: read.shape[1]]
+        values: Tensor = self.dropout(read + told + self.positions[: read.shape[1]])
         for block in self.blocks:
             values, _ = block(values)
         return values

@@ -48,8 +48,9 @@ def report(
 ) -> dict[str, Any]:
     """Return loss and perplexity over all tokens, and how near texts come to the originals.
 
-    ``greedy``, ``beam`` (with more than one) and ``retrieval`` each have ``bleu``, ``token_f1`` and
-    ``cosine``, that of the teacher's embedding of the text with the original's, with its interval.
+    ``greedy``, ``beam`` (with more than one), ``nearest`` (with candidates) and ``retrieval`` each have
+    ``bleu``, ``token_f1`` and ``cosine``, that of the teacher's embedding of the text with the original's,
+    with its interval.
 
     Args:
         decoder: the trained decoder.
@@ -73,11 +74,13 @@ def report(
     texts = {"greedy": [written.text for written in decoder.write(given, beams=1)]}
     if decoder.settings.decoder.beams > 1:
         texts["beam"] = [written.text for written in decoder.write(given)]
+    if decoder.settings.decoder.candidates:
+        texts["nearest"] = decoder.write_nearest(given, encode, seed=seed)
     texts["retrieval"] = _retrieve(decoder, given, originals, bank_texts, bank_embeddings)
     target = np.array(held_out.teacher[rows], dtype=np.float64)
     cosines = {name: _cosine(encode(found), target) for name, found in texts.items()}
     cosines["reconstruction"] = _cosine(given, target)
-    written = "beam" if "beam" in texts else "greedy"
+    written = next(kind for kind in ("nearest", "beam", "greedy") if kind in texts)
     cosines["generative_minus_retrieval"] = cosines[written] - cosines["retrieval"]
 
     def means(weights: Numbers) -> dict[str, Numbers]:

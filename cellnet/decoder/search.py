@@ -43,6 +43,40 @@ def search(
     return found
 
 
+@torch.inference_mode()
+def sample(
+    network: CausalTransformer, embeddings: Tensor, *, temperature: float, generator: torch.Generator
+) -> list[tuple[int, ...]]:
+    """Draw one sentence for each of B embeddings (B, D), token by token; returns tokens without the end.
+
+    Args:
+        network: the transformer.
+        embeddings: what to write about.
+        temperature: divides the logits; the lower, the nearer to greedy search.
+        generator: on the device of the embeddings.
+    """
+    written: list[tuple[int, ...]] = []
+    for part in embeddings.split(_rows_at_once(network, 1)):
+        rows, longest = len(part), network.max_tokens
+        told, past, last = network.read(part), None, None
+        tokens = torch.full((rows, longest), END, device=part.device)
+        ended = torch.zeros(rows, dtype=torch.bool, device=part.device)
+        for position in range(longest):
+            logits, past = network.step(told, last, past)
+            if position == 0:
+                logits[:, END] = float("-inf")  # an empty sentence says nothing
+            # Gumbel noise makes the largest logit a draw from their softmax.
+            uniform = torch.rand(logits.shape, generator=generator, device=logits.device).clamp_min(1e-20)
+            last = (logits.float() / temperature - (-uniform.log()).log()).argmax(dim=1)
+            last = last.masked_fill(ended, END)
+            tokens[:, position] = last
+            ended |= last == END
+            if bool(ended.all()):
+                break
+        written += [tuple(token for token in row if token != END) for row in tokens.tolist()]
+    return written
+
+
 def _rows_at_once(network: CausalTransformer, beams: int) -> int:
     vocabulary, width = network.tokens.weight.shape
     memory = 4 * len(network.blocks) * (network.max_tokens + 1) * width

@@ -156,35 +156,41 @@ def train_decoder(
     every = max(1, wanted.max_steps // CHECKS)
     best, kept, losses = math.inf, None, []
     done = 0
-    for step, rows in zip(range(wanted.max_steps), _batches(data, wanted.batch_size, seed), strict=False):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, schedule)
-        batch = _Batch.of(data, rows, device)
-        read = _hide(batch.read, wanted, hiding)
-        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-            loss = _loss(network, batch, read, "mean")
-        optimizer.zero_grad()
-        loss.backward()
-        norm = float(torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM))
-        if not math.isfinite(norm):
-            raise TrainingError(
-                f"the gradient of step {step + 1} of the decoder is not finite; lower decoder.learning_rate"
-            )
-        optimizer.step()
-        done = step + 1
-        stopped = should_stop is not None and should_stop()
-        if progress is not None:
-            progress(done, wanted.max_steps)
-        if aside is not None and (done % every == 0 or done == wanted.max_steps or stopped):
-            found = token_loss(network, aside, device)
-            losses.append({"step": done, "loss": found, "training_loss": float(loss.detach())})
-            if checked is not None:
-                checked(done, found)
-            if found < best:
-                best = found
-                kept = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-        if stopped:
-            break
+    with seeded(seed):  # what is dropped
+        for step, rows in zip(
+            range(wanted.max_steps), _batches(data, wanted.batch_size, seed), strict=False
+        ):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step, schedule)
+            batch = _Batch.of(data, rows, device)
+            read = _hide(batch.read, wanted, hiding)
+            with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+                loss = _loss(network, batch, read, "mean")
+            optimizer.zero_grad()
+            loss.backward()
+            norm = float(torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM))
+            if not math.isfinite(norm):
+                raise TrainingError(
+                    f"the gradient of step {step + 1} of the decoder is not finite; "
+                    "lower decoder.learning_rate"
+                )
+            optimizer.step()
+            done = step + 1
+            stopped = should_stop is not None and should_stop()
+            if progress is not None:
+                progress(done, wanted.max_steps)
+            if aside is not None and (done % every == 0 or done == wanted.max_steps or stopped):
+                found = token_loss(network, aside, device)
+                losses.append({"step": done, "loss": found, "training_loss": float(loss.detach())})
+                if checked is not None:
+                    checked(done, found)
+                if found < best:
+                    best = found
+                    kept = {
+                        name: value.detach().cpu().clone() for name, value in network.state_dict().items()
+                    }
+            if stopped:
+                break
     if kept is not None:
         network.load_state_dict(kept)
     training = {

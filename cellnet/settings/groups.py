@@ -621,6 +621,22 @@ class DecoderSettings(SettingsGroup):
         ge=0.0,
         lt=1.0,
     )
+    dropout: float = setting(
+        0.1,
+        label="Dropout",
+        help="Share of what each layer of the transformer adds that is dropped while training, against "
+        "learning sentences by heart.",
+        ge=0.0,
+        lt=1.0,
+    )
+    candidates: int = setting(
+        16,
+        label="Candidates",
+        help="Sentences drawn beside the one that search finds; of all these the one is written whose "
+        "embedding is nearest to the one given. 0 leaves it at what search finds.",
+        ge=0,
+        le=1000,
+    )
     max_steps: int = setting(
         2000, label="Decoder steps", help="Steps of the decoder's training.", unit="steps", ge=1, le=10**7
     )

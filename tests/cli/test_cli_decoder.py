@@ -43,6 +43,14 @@ def with_decoder(
     return folder
 
 
+def test_it_can_be_measured_on_other_sentences(trained: Cli, tmp_path: Path) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("\n".join(f"another {word} of the words" for word in ("one", "two", "three")), "utf-8")
+    values = train(trained, "--out", tmp_path / "decoder", "--report-data", other)
+    assert values["report_data"] == str(other)
+    assert values["sentences"] == values["written"] == 3
+
+
 @pytest.fixture
 def decoding(with_decoder: Path, tiny_teacher: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
     return Cli(with_decoder, tiny_teacher, capsys)
@@ -62,14 +70,14 @@ def test_a_decoder_is_trained_measured_and_saved(trained: Cli, tmp_path: Path) -
     assert values["perplexity"] == pytest.approx(np.exp(values["loss"]))
     assert values["perplexity"] < 60  # of 59 words and an end
     assert values["written"] == 9
-    for kind in ("greedy", "beam", "retrieval"):
+    for kind in ("greedy", "beam", "nearest", "retrieval"):
         scores = values[kind]
         assert 0 <= scores["bleu"] <= 1
         assert 0 <= scores["token_f1"] <= 1
         low, high = scores["cosine_interval"]
         assert -1 <= low <= scores["cosine"] <= high <= 1
     gain = values["generative_minus_retrieval"]["cosine"]
-    assert gain == pytest.approx(values["beam"]["cosine"] - values["retrieval"]["cosine"])
+    assert gain == pytest.approx(values["nearest"]["cosine"] - values["retrieval"]["cosine"])
     lines = trained.data.read_text("utf-8").splitlines()
     for example in values["examples"]:
         assert example["original"] in lines

@@ -7,7 +7,7 @@ import torch
 
 from cellnet.decoder import search as searching
 from cellnet.decoder.network import CausalTransformer
-from cellnet.decoder.search import search
+from cellnet.decoder.search import sample, search
 from cellnet.decoder.vocabulary import END
 from cellnet.layers import seeded
 from cellnet.settings import DecoderSettings
@@ -133,3 +133,20 @@ def test_a_sentence_has_at_least_one_token_and_at_most_the_longest() -> None:
 
 def test_nothing_is_written_of_nothing() -> None:
     assert search(make(0), some(0), beams=2, length_penalty=1.0) == []
+
+
+def test_sentences_are_drawn_as_often_as_they_are_probable() -> None:
+    network, embedding = make(3), some(1)
+    count = 4000
+    drawn = sample(
+        network,
+        embedding.expand(count, -1),
+        temperature=1.0,
+        generator=torch.Generator().manual_seed(0),
+    )
+    assert all(1 <= len(tokens) <= LONGEST and END not in tokens for tokens in drawn)
+    first = torch.tensor([tokens[0] for tokens in drawn]).bincount(minlength=PLACES) / count
+    wanted = next_logs(network, embedding[0], ()).softmax(dim=0)
+    assert (first - wanted).abs().max() < 0.03
+    cold = sample(network, some(5), temperature=1e-6, generator=torch.Generator().manual_seed(0))
+    assert cold == [one.tokens for one in search(network, some(5), beams=1, length_penalty=0.0)]
