@@ -87,7 +87,8 @@ def run(arguments: argparse.Namespace) -> Result:
     if not damage.is_none:
         _add_damage(probes, model, taught.float().cpu().numpy(), damage, decoder)
     if writer is not None:
-        _add_written(probes, writer.decoder, settings, {"student": output.embeddings, "teacher": taught})
+        given = {"student": output.embeddings, "teacher": taught}
+        _add_written(probes, writer.decoder, settings, given, teacher)
     values = {
         "model": loaded.name,
         "run": loaded.run,
@@ -102,14 +103,20 @@ def run(arguments: argparse.Namespace) -> Result:
 
 
 def _add_written(
-    probes: list[dict[str, Any]], writer: GenerativeDecoder, settings: Settings, given: dict[str, Tensor]
+    probes: list[dict[str, Any]],
+    writer: GenerativeDecoder,
+    settings: Settings,
+    given: dict[str, Tensor],
+    teacher: Teacher,
 ) -> None:
-    """Add the sentence that is written from each embedding."""
+    """Add the sentence that search finds for each embedding, and the candidate that comes nearest to it."""
     asked = settings.decoder
     for who, embeddings in given.items():
         found = writer.write(embeddings, beams=asked.beams, length_penalty=asked.length_penalty)
-        for probe, written in zip(probes, found, strict=True):
-            probe.setdefault("written", {})[who] = {"text": written.text, "score": written.score}
+        nearest = writer.write_nearest(embeddings.float().cpu().numpy(), teacher.encode)
+        for probe, written, near in zip(probes, found, nearest, strict=True):
+            texts = {"text": written.text, "score": written.score, "nearest": near}
+            probe.setdefault("written", {})[who] = texts
 
 
 def _describe_writer(writer: LoadedDecoder) -> dict[str, Any]:
@@ -189,7 +196,11 @@ def _text(probe: dict[str, Any]) -> str:
     )
     if "written" in probe:
         nearest += "\nwritten\n" + table(
-            [(f"from the {who}", item["text"]) for who, item in probe["written"].items()]
+            [
+                (f"from the {who}, {kind}", item[key])
+                for who, item in probe["written"].items()
+                for kind, key in (("most probable", "text"), ("nearest", "nearest"))
+            ]
         )
     damage = ""
     if "damage" in probe:

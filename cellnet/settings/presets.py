@@ -61,7 +61,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "functional": {"hidden_size": 32, "integration_steps": 1},
         "distant": {"hidden_size": 32, "integration_steps": 1},
         "init": {"gain": 0.5},
-        "data": {"variants": 4},
+        "data": {"variants": 4, "validation_fraction": 0.02},
         "training": {
             "batch_size": 512,
             "weight_decay": 0.1,

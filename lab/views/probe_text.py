@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from cellnet.decoder import GenerativeDecoder, Written
+from cellnet.decoder import GenerativeDecoder
 from cellnet.errors import CellnetError
 from cellnet.loading import LoadedDecoder, LoadedModel, load_decoder, train_decoder_command
 from cellnet.teacher import teacher_fingerprint
@@ -64,12 +64,12 @@ def _generated(asked: Asked, row: int) -> None:
         with st.spinner("Writing …"):
             found = _load(loaded, asked.key, changed)
             embedding = asked.inspection.readouts[row, -1].tobytes()
-            written = _write(found.decoder, folder, changed, embedding)
+            written = _write(found.decoder, asked, folder, changed, embedding)
     except CellnetError as error:
         st.error(str(error))
         return
     st.caption(f"generated{_trained_on(found, asked.student.step)}")
-    _show(asked, row, written.text)
+    _show(asked, row, written)
 
 
 def _loaded(student: Student) -> LoadedModel:
@@ -113,6 +113,8 @@ def _load(_loaded: LoadedModel, student: str, changed: int) -> LoadedDecoder:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _write(_decoder: GenerativeDecoder, folder: Path, changed: int, embedding: bytes) -> Written:
-    [written] = _decoder.write(np.frombuffer(embedding, dtype=np.float32).reshape(1, -1))
+def _write(_decoder: GenerativeDecoder, _asked: Asked, folder: Path, changed: int, embedding: bytes) -> str:
+    """The sentence of those that the decoder comes up with whose embedding is nearest to this one."""
+    rows = np.frombuffer(embedding, dtype=np.float32).reshape(1, -1)
+    [written] = _decoder.write_nearest(rows, lambda texts: _asked.shelf.embed(_asked.student, tuple(texts)))
     return written

@@ -102,6 +102,7 @@ def test_probe_writes_with_the_decoder_of_the_run(decoding: Cli) -> None:
         for who in ("student", "teacher"):
             assert probe["written"][who]["text"]
             assert probe["written"][who]["score"] < 0
+            assert probe["written"][who]["nearest"]
     assert decoding.json(*asked, "--decoder.mode", "generative")["probes"] == values["probes"]
     assert decoding.json(*asked)["decoder"] is None
     code, out, _ = decoding(*asked, "--decoder", folder, "--step", 2)
