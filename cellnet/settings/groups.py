@@ -390,8 +390,8 @@ class TrainingSettings(SettingsGroup):
         0,
         label="Fit readout every",
         help="Steps after which the linear readout is solved by ridge regression on all training sentences "
-        "for the cube as it stands; 0 leaves the readout to the optimizer. It takes about a third of the "
-        "time of a pass over the data.",
+        "for the cube as it stands, unless the codec still learns alone; 0 leaves the readout to the "
+        "optimizer. It takes about a third of the time of a pass over the data.",
         unit="steps",
         ge=0,
         le=10**7,

@@ -274,12 +274,16 @@ class EmbeddingTrainer:
         return event
 
     def _let_cube_rest_if_due(self) -> None:
-        self.engine.let_rest(self._progress.step < self.settings.training.codec_steps)
+        self.engine.let_rest(self._cube_rests)
+
+    @property
+    def _cube_rests(self) -> bool:
+        return self._progress.step < self.settings.training.codec_steps
 
     def _fit_readout_if_due(self) -> None:
         """Solve the readout for the cube as it stands, obeying orders on the way."""
         every = self.settings.training.fit_readout_every
-        if every and self._progress.step % every == 0:
+        if every and self._progress.step % every == 0 and not self._cube_rests:
             while not self._stop_requested and not self._fit_readout():
                 pass
 

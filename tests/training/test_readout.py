@@ -185,6 +185,13 @@ def test_a_training_fits_when_it_is_due_and_validates_after() -> None:
     assert 1.0 - measured[4] < 0.8 * (1.0 - measured[2])
 
 
+def test_nothing_is_fitted_for_a_cube_that_rests() -> None:
+    trainer, events = make_trainer(training__fit_readout_every=2, training__codec_steps=4)
+    trainer.train()
+    last = trainer.settings.training.max_steps
+    assert {event.step for event in events if isinstance(event, ReadoutEvent)} == set(range(4, last + 1, 2))
+
+
 def test_a_fit_is_the_same_when_the_training_is_repeated() -> None:
     weights = []
     for _ in range(2):
