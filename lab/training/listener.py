@@ -25,7 +25,7 @@ from lab.training.probe import CubeFrame, Probe
 from lab.training.record import TrainingRecord
 from lab.training.snapshot import TRAIN_NAMES, VALIDATION_NAMES, Phase
 
-_SECONDS_BETWEEN_FRAMES = 0.7
+_SECONDS_BETWEEN_FRAMES = 0.5
 _FRAME_SHARE = 0.08
 """At most this share of the time goes into frames, those that are shown and those that are kept."""
 _SECONDS_BETWEEN_MEMORY = 1.0

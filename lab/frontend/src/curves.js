@@ -17,7 +17,7 @@ const CONFIG = {
 };
 
 /** Milliseconds during which lines may go beyond the upper or lower end of their axis. */
-const AXES_STAY = 4000;
+const AXES_STAY = 6000;
 
 let plotly;
 

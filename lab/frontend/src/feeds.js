@@ -1,8 +1,9 @@
-// Asks the server once a second for what all live parts of the page show next: see lab/feeds.py.
+// Asks the server, a little more often than once a second, what all live parts of the page show next: see
+// lab/components/feeds.py.
 
 import { unpack } from "./payload.js";
 
-const PERIOD = 1000;
+const PERIOD = 850;
 
 class Feeds {
   #views = new Map();

@@ -9,7 +9,7 @@ const RIGHT = 10;
 const MAX_DOTS = 80;
 const MIN_PANEL_WIDTH = 215;
 /** What growing curves get beyond their ends, as a share of the axis, so that the axes can stay for a while. */
-const ROOM_AHEAD = 0.12;
+const ROOM_AHEAD = 0.2;
 const LEAST_AHEAD = 20;
 const ROOM_BESIDE = 0.1;
 
@@ -83,7 +83,7 @@ export function layout(header, arrays, width, theme, ui) {
     const top = 18 + Math.floor(number / columns) * (panelHeight + GAP_Y);
     const x = [left / inner.width, (left + panelWidth) / inner.width];
     const y = [1 - (top + panelHeight) / inner.height, 1 - top / inner.height];
-    const shared = { gridcolor: theme.grid, linecolor: theme.grid, zeroline: false, tickfont: { size: 10 } };
+    const shared = { gridcolor: theme.grid, linecolor: theme.grid, zeroline: false, tickfont: { size: 10 }, ticklabeloverflow: "allow" };
     const last = number + columns >= panels.length;
     result[axisName("x", number)] = {
       ...shared,
