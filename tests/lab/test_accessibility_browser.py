@@ -19,6 +19,11 @@ def serious_faults(page: Page) -> list[tuple[str, str, list[str]]]:
     ]
 
 
+def wait_until_it_rests(page: Page) -> None:
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(page.locator('[data-stale="true"]')).to_have_count(0)
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_nothing_serious(serve: Serve, open_page: OpenPage, dark: bool) -> None:
     page = open_page(serve("lattice_server.py"), dark=dark)
@@ -28,6 +33,9 @@ def test_axe_finds_nothing_serious(serve: Serve, open_page: OpenPage, dark: bool
         link.click()
         expect(link).to_have_attribute("aria-current", "page")
         expect(page.locator(".lab-status")).to_be_visible()
-        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-        found[name] = serious_faults(page)
+        wait_until_it_rests(page)
+        # A cube that was just drawn has its part of the page run again, and that part is pale meanwhile.
+        if found.setdefault(name, serious_faults(page)):
+            wait_until_it_rests(page)
+            found[name] = serious_faults(page)
     assert found == {name: [] for name in PAGES}
