@@ -218,9 +218,11 @@ def embed_and_use(
         width="stretch",
     ):
         _use(service, settings)
-    if used := st.session_state.pop(_USED, ""):
+    if changes or problem:
+        st.session_state.pop(_USED, None)
+    elif used := st.session_state.get(_USED):  # said for as long as it is so
         st.success(used)
-    elif not changes and not problem:
+    else:
         st.caption("The next run uses exactly this.")
 
 

@@ -230,7 +230,9 @@ def _use(service: TrainingService, snapshot: Snapshot, settings: Settings) -> No
         _use_next(service, settings)
     if reason:
         st.caption(f"Not for the running training: {reason}")
-    if used := st.session_state.pop(_USED, ""):
+    if _changes(service.draft, settings):
+        st.session_state.pop(_USED, None)
+    elif used := st.session_state.get(_USED):  # said for as long as it is so
         st.success(used)
 
 
