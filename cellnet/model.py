@@ -82,10 +82,9 @@ class CellNet(SentenceEncoder):
         """Width of a code: n * n, 64 for an 8 x 8 surface."""
         return int(self.codec.surface_size**2)
 
-    @property
-    def sentences_at_once(self) -> int:
-        """How many sentences to carry at once where no gradient is kept: their cells must fit in memory."""
-        return max(1, CELLS_AT_ONCE // self.settings.lattice.cell_count)
+    def sentences_at_once(self, most: int) -> int:
+        """How many sentences, at most ``most``, fit in memory at once where no gradient is kept."""
+        return min(most, max(1, CELLS_AT_ONCE // self.settings.lattice.cell_count))
 
     def codes(self, embeddings: Float[Tensor, "batch width"]) -> Float[Tensor, "batch code"]:
         """Return the codes (B, n*n) of teacher embeddings (B, D): what is put on the surface."""

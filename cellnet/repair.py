@@ -101,7 +101,7 @@ def explained_variance(
         answer: torch.Tensor = output.embeddings
         return answer
 
-    device, at_once = next(model.parameters()).device, min(64, model.sentences_at_once)
+    device, at_once = next(model.parameters()).device, model.sentences_at_once(64)
     return measure_reconstruction(carry, embeddings, device=device, batch_size=at_once).explained_variance
 
 

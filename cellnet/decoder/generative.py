@@ -105,7 +105,12 @@ class GenerativeDecoder:
         return [Written(self.vocabulary.decode(one.tokens), one.score, len(one.tokens)) for one in found]
 
     def write_nearest(
-        self, embeddings: Embeddings, encode: Callable[[Sequence[str]], Embeddings], *, seed: int = 0
+        self,
+        embeddings: Embeddings,
+        encode: Callable[[Sequence[str]], Embeddings],
+        *,
+        found: Sequence[str] | None = None,
+        seed: int = 0,
     ) -> list[str]:
         """Return for each of B embeddings (B, D) the sentence whose own embedding comes nearest to it.
 
@@ -114,12 +119,13 @@ class GenerativeDecoder:
         Args:
             embeddings: reconstructions of a student, or embeddings of its teacher.
             encode: gives the teacher's embeddings of texts.
+            found: what `write` found for them, if that is known.
             seed: of what is drawn.
 
         Raises:
             DataError: if the embeddings have another shape or are not finite.
         """
-        best = [written.text for written in self.write(embeddings)]
+        best = [one.text for one in self.write(embeddings)] if found is None else list(found)
         count, rows = self.settings.decoder.candidates, self.rows(embeddings)
         if count and best:
             generator = torch.Generator(rows.device).manual_seed(seed)
@@ -128,8 +134,8 @@ class GenerativeDecoder:
             )
             texts = [*best, *map(self.vocabulary.decode, drawn)]
             given = F.normalize(rows.cpu().double(), dim=1)
-            found = F.normalize(torch.from_numpy(np.array(encode(texts), np.float64)), dim=1)
-            cosines = (found.view(count + 1, len(best), -1) * given).sum(dim=2)
+            own = F.normalize(torch.from_numpy(np.array(encode(texts), np.float64)), dim=1)
+            cosines = (own.view(count + 1, len(best), -1) * given).sum(dim=2)
             places = cosines.argmax(dim=0).tolist()
             best = [texts[place * len(best) + row] for row, place in enumerate(places)]
         return best

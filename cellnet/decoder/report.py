@@ -75,7 +75,8 @@ def report(
     if decoder.settings.decoder.beams > 1:
         texts["beam"] = [written.text for written in decoder.write(given)]
     if decoder.settings.decoder.candidates:
-        texts["nearest"] = decoder.write_nearest(given, encode, seed=seed)
+        found = texts.get("beam", texts["greedy"])
+        texts["nearest"] = decoder.write_nearest(given, encode, found=found, seed=seed)
     texts["retrieval"] = _retrieve(decoder, given, originals, bank_texts, bank_embeddings)
     target = np.array(held_out.teacher[rows], dtype=np.float64)
     cosines = {name: _cosine(encode(found), target) for name, found in texts.items()}

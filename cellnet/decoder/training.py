@@ -45,7 +45,7 @@ def reconstructions(
 ) -> Embeddings:
     """Return what a student makes of teacher embeddings (n, D), with all its steps, (n, D)."""
     found = np.empty(embeddings.shape, dtype=np.float32)
-    for rows in parts(len(embeddings), min(batch_size, model.sentences_at_once)):
+    for rows in parts(len(embeddings), model.sentences_at_once(batch_size)):
         answer = model(rows_to_tensor(embeddings, rows, device), stop_early=False).embeddings
         found[rows] = answer.float().cpu().numpy()
         if progress is not None:

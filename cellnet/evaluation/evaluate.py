@@ -140,7 +140,7 @@ def evaluate(
     """
     _check(model, embeddings, bank, pairs, resamples)
     model.eval()
-    batch_size = min(batch_size, model.sentences_at_once)
+    batch_size = model.sentences_at_once(batch_size)
     work = Work(device, batch_size, progress)
     measured = subjects(model, pca, perceptron)
     mean = torch.from_numpy(embeddings.mean(axis=0, dtype=np.float64)).to(device)

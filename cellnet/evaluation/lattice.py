@@ -93,7 +93,7 @@ def measure_lattice(
     numbers = len(model.interior) * model.settings.model.state_size
     moved_on = min(count, max(2, _INTERIOR_NUMBERS // numbers)) if numbers else 0
     moved = []
-    for rows in parts(count, min(batch_size, model.sentences_at_once)):
+    for rows in parts(count, model.sentences_at_once(batch_size)):
         target = rows_to_tensor(embeddings, rows, device)
         output = model(target, stop_early=False)
         intact[rows] = host(errors_and_cosines(output.embeddings, target)[0])

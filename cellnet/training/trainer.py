@@ -381,7 +381,7 @@ class EmbeddingTrainer:
             lambda batch: self.model(batch, steps=steps).embeddings,
             embeddings,
             device=self.device,
-            batch_size=min(256, self.model.sentences_at_once),
+            batch_size=self.model.sentences_at_once(256),
         )
 
     def measure_pca(self, embeddings: Embeddings) -> ReconstructionMeasures:

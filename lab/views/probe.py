@@ -293,9 +293,9 @@ def values_cube(
     stream: str,
     height: int = _CUBE_HEIGHT,
     selected: int | None = None,
-) -> int | None:
-    """The cube colored by values, with one cell outlined; returns the cell that was clicked."""
-    return cube(
+) -> None:
+    """The cube colored by values, with one cell outlined."""
+    cube(
         cell_scene(shown, asked.inspection.dimensions, at, view),
         key=cube_key(key, view),
         seq=0,

@@ -69,8 +69,7 @@ def _live_facts(service: TrainingService, shown: Settings) -> None:
 
     def newest() -> tuple[str, str]:
         now = service.snapshot()
-        waits = saving is not None and not saving.done()
-        return _facts(now), repr((now.settings, waits))
+        return _facts(now), repr((now.settings, _waits(saving)))
 
     live_markup(newest, key="facts")
     _save_button(service, snapshot)
@@ -116,10 +115,14 @@ def _saving() -> Future[Path] | None:
     return saving
 
 
+def _waits(saving: Future[Path] | None) -> bool:
+    return saving is not None and not saving.done()
+
+
 def _save_button(service: TrainingService, snapshot: Snapshot) -> None:
     """Save a checkpoint before the next batch; until it is written the button waits."""
     saving = _saving()
-    waits = saving is not None and not saving.done()
+    waits = _waits(saving)
     if saving is not None and not waits and (error := saving.exception()):
         st.error(f"The checkpoint was not saved: {error}")
     if st.button(

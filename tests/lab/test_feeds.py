@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator
 
 import pytest
+from lattice_page import sent_header
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
@@ -71,8 +72,7 @@ def page_with_words() -> None:
 
 def test_markup_is_drawn_by_the_script_and_can_be_asked_for() -> None:
     (part,) = AppTest.from_function(page_with_words).run().get("bidi_component")
-    (length,) = struct.unpack_from("<I", part.proto.bytes)
-    header = json.loads(part.proto.bytes[4 : 4 + length])
+    header = sent_header(part.proto.bytes)
     assert header["markup"] == "<b>words</b>"
     name = header["feed"]["name"]
     assert read(FEEDS.answer([(name, header["feed"]["version"], "")]))[1] == {}
