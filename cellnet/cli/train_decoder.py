@@ -16,7 +16,7 @@ from cellnet.cli.progress import EmbeddingProgress, StageProgress, StopOnInterru
 from cellnet.decoder import DecoderData, Vocabulary, check_target, reconstructions
 from cellnet.decoder.generative import weights_fingerprint
 from cellnet.decoder.report import HeldOut, report
-from cellnet.decoder.training import train_decoder
+from cellnet.decoder.training import Rows, train_decoder
 from cellnet.device import describe_device, open_device
 from cellnet.evaluation import SentenceReader
 from cellnet.loading import load_model
@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "data.source",
         "data.column",
         "data.limit",
+        "data.variants",
         "data.cache_dir",
         "embedding.teacher",
         "init.seed",
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> Result:
     settings = with_changes(loaded.settings, _changes(arguments))
     out = check_target(loaded.decoder_folder if arguments.out is None else arguments.out)
     device = open_device(settings)
-    data = prepare_data(settings, with_variants=False, progress=EmbeddingProgress())
+    data = prepare_data(settings, progress=EmbeddingProgress())
     if data.report is not None:
         say(data.report.summary)
     teacher = Teacher.load(settings.embedding, device)
@@ -90,17 +91,22 @@ def run(arguments: argparse.Namespace) -> Result:
     validation = carry(embeddings, "carrying held-out sentences")
     vocabulary = Vocabulary.of(data.train_texts, teacher.tokenizer, settings.decoder.vocabulary)
     longest = settings.decoder.max_tokens
-    known = DecoderData.of(train, data.train_texts, vocabulary, teacher.tokenizer, longest)
-    held_out = DecoderData.of(validation, texts, vocabulary, teacher.tokenizer, longest)
-    order = np.random.default_rng(settings.init.seed).permutation(len(known))
-    aside = min(MOST_ASIDE, int(ASIDE_SHARE * len(known)))
+
+    def as_read(embeddings: Embeddings, sentences: Sequence[str]) -> DecoderData:
+        return DecoderData.of(embeddings, sentences, vocabulary, teacher.tokenizer, longest)
+
+    held_out = as_read(validation, texts)
+    known = as_read(train, data.train_texts)
+    if data.variants is not None:  # no sentences, but the more texts it reads the fewer it learns by heart
+        known = known.followed_by(as_read(carry(data.variants, "carrying variants"), data.variant_texts))
+    aside, kept = _keep_aside(len(known), len(train), settings.init.seed)
     with StopOnInterrupt() as interrupt:
         decoder = train_decoder(
-            known.part(np.sort(order[aside:])),
+            known.part(kept),
             vocabulary,
             settings,
             device=device,
-            aside=known.part(np.sort(order[:aside])) if aside else None,
+            aside=known.part(aside) if len(aside) else None,
             progress=lambda done, total: bar("training the decoder", done, total),
             checked=lambda step, loss: say(
                 f"step {step}: loss per token {loss:.4f} on sentences kept aside"
@@ -143,6 +149,19 @@ def run(arguments: argparse.Namespace) -> Result:
         **measured,
     }
     return Result(values, _text(values))
+
+
+def _keep_aside(rows: int, sentences: int, seed: int) -> tuple[Rows, Rows]:
+    """Return the rows of sentences that choose the weights, and of those that are learned from.
+
+    Rows are n sentences, then variants of them round by round: no variant of a sentence kept aside is
+    learned from, other than its end that another sentence was joined to.
+    """
+    order = np.random.default_rng(seed).permutation(sentences)
+    aside = np.sort(order[: min(MOST_ASIDE, int(ASIDE_SHARE * sentences))])
+    learned = np.ones(sentences, dtype=bool)
+    learned[aside] = False
+    return aside, np.flatnonzero(np.resize(learned, rows))
 
 
 def _held_out(

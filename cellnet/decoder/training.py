@@ -102,6 +102,14 @@ class DecoderData:
         total = sum(map(len, self.tokens))
         return sum(int((row == UNKNOWN).sum()) for row in self.tokens) / total if total else 0.0
 
+    def followed_by(self, other: DecoderData) -> DecoderData:
+        """Return these sentences, then those of another."""
+        return DecoderData(
+            np.concatenate([self.embeddings, other.embeddings]),
+            self.tokens + other.tokens,
+            np.concatenate([self.ends, other.ends]),
+        )
+
     def part(self, rows: Rows) -> DecoderData:
         """Return some of the sentences."""
         return DecoderData(self.embeddings[rows], tuple(self.tokens[row] for row in rows), self.ends[rows])

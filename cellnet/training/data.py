@@ -30,6 +30,7 @@ class TrainingData:
         report: what was read and what was left out, if the data came from a source.
         variants: embeddings of texts made from the training sentences, (m, D), which a student is trained
             on too; None if there are none.
+        variant_texts: those texts, round by round as `make_variants` gives them, in the same order.
     """
 
     train: Embeddings
@@ -38,6 +39,7 @@ class TrainingData:
     validation_texts: tuple[str, ...] = ()
     report: DataReport | None = None
     variants: Embeddings | None = None
+    variant_texts: tuple[str, ...] = ()
 
 
 def prepare_data(
@@ -79,6 +81,7 @@ def prepare_data(
         sentences.validation,
         sentences.report,
         embedded(variants, "variants") if variants else None,
+        tuple(variants),
     )
 
 

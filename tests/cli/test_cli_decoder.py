@@ -51,6 +51,19 @@ def test_it_can_be_measured_on_other_sentences(trained: Cli, tmp_path: Path) -> 
     assert values["sentences"] == values["written"] == 3
 
 
+def test_variants_are_learned_from_except_those_of_sentences_kept_aside(
+    trained: Cli, tmp_path: Path
+) -> None:
+    plain, more = (
+        train(trained, "--out", tmp_path / str(count), "--data.variants", count)["training"]
+        for count in (0, 2)
+    )
+    assert isinstance(plain, dict)
+    assert isinstance(more, dict)
+    assert plain["kept_aside"] == more["kept_aside"] > 0
+    assert more["sentences"] == 3 * plain["sentences"]
+
+
 @pytest.fixture
 def decoding(with_decoder: Path, tiny_teacher: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
     return Cli(with_decoder, tiny_teacher, capsys)

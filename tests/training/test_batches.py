@@ -104,9 +104,10 @@ def test_variants_are_embedded_for_a_training_and_only_for_one(tmp_path: Path) -
     assert data.variants is not None
     texts = make_variants(data.train_texts, 3, settings.data.split_seed)
     assert data.variants.shape == (len(texts), 32)
+    assert list(data.variant_texts) == texts
     assert len({row.tobytes() for row in data.variants}) > len(data.train)
     told: list[str] = []
     without = prepare_data(settings, with_variants=False, progress=lambda label, *_: told.append(label))
-    assert without.variants is None
+    assert (without.variants, without.variant_texts) == (None, ())
     assert np.array_equal(without.train, data.train)
     assert set(told) == {"embedding training sentences", "embedding validation sentences"}
