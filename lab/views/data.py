@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from cellnet.settings import DataSettings, Settings, differences, with_changes
 from cellnet.teacher import find_width
 from cellnet.teacher.folders import MINILM
 from cellnet.training import TrainingData
+from lab.components import run_when_newer
 from lab.embedding_job import EmbeddingJob, JobPhase, JobSnapshot
 from lab.figures.data import (
     COLORINGS,
@@ -62,7 +64,6 @@ _COLUMN: Final = "data_column"
 _TEACHER: Final = "data_teacher"
 _WIDTHS: Final = "data_widths"
 _USED: Final = "data_used"
-_PERIOD: Final = 0.5
 _HEIGHT: Final = 440
 _CHART: Final = {"displaylogo": False, "scrollZoom": True}
 
@@ -204,8 +205,7 @@ def embed_and_use(
     """Counts, the job in the background, and the way into the next run."""
     st.subheader("Embeddings")
     problem = _not_ready(settings, sentences)
-    running = job.snapshot().phase is JobPhase.RUNNING
-    st.fragment(_job, run_every=_PERIOD if running else None)(service, job, settings, problem, running)
+    _job(service, job, settings, problem, job.snapshot().phase is JobPhase.RUNNING)
     if settings is None:
         return
     changes = _changes(service.draft, settings)
@@ -246,10 +246,12 @@ def _use(service: TrainingService, settings: Settings) -> None:
     st.rerun()
 
 
+@st.fragment
 def _job(
     service: TrainingService, job: EmbeddingJob, settings: Settings | None, problem: str, was_running: bool
 ) -> None:
     """Progress, speed and what is left, with the buttons that fit; draws the page anew once it ends."""
+    run_when_newer(lambda: str(replace(job.snapshot(), seconds=0.0)), key="job")
     now = job.snapshot()
     running = now.phase is JobPhase.RUNNING
     if running != was_running:
