@@ -10,7 +10,7 @@ import streamlit as st
 
 from cellnet.data import SentenceData, list_columns, load_texts, split_texts
 from cellnet.errors import DataError, TeacherError
-from cellnet.settings import DataSettings, Settings, differences, with_changes
+from cellnet.settings import DataSettings, Settings
 from cellnet.teacher import find_width
 from cellnet.teacher.folders import MINILM
 from cellnet.training import TrainingData
@@ -31,13 +31,14 @@ from lab.figures.data import (
     sentence_table,
 )
 from lab.figures.words import duration
-from lab.forms import FIELDS, Form, field_help
+from lab.forms import Form, field_help
 from lab.training import Phase, TrainingService
 from lab.training.service import data_key
 from lab.uploads import list_uploads
 from lab.views.address import arrived, publish
 from lab.views.choice import Choice
 from lab.views.markup import facts_markup
+from lab.views.next_run import differing, say_used, use_for_next_run
 from lab.views.status import order
 from lab.views.upload import choose_column, upload
 
@@ -63,7 +64,6 @@ _SOURCE: Final = Choice("data_source")
 _COLUMN: Final = "data_column"
 _TEACHER: Final = "data_teacher"
 _WIDTHS: Final = "data_widths"
-_USED: Final = "data_used"
 _HEIGHT: Final = 440
 _CHART: Final = {"displaylogo": False, "scrollZoom": True}
 
@@ -208,21 +208,18 @@ def embed_and_use(
     _job(service, job, settings, problem, job.snapshot().phase is JobPhase.RUNNING)
     if settings is None:
         return
-    changes = _changes(service.draft, settings)
+    wanted = differing(service.draft, settings, USED_FIELDS)
     if st.button(
         "Use for the next run",
         key="data_use",
-        type="primary" if changes and not problem else "secondary",
-        disabled=bool(problem) or not changes,
+        type="primary" if wanted and not problem else "secondary",
+        disabled=bool(problem) or not wanted,
         help=problem or "Source, column, limits and teacher go into the form on the page Train.",
         width="stretch",
     ):
-        _use(service, settings)
-    if changes or problem:
-        st.session_state.pop(_USED, None)
-    elif used := st.session_state.get(_USED):  # said for as long as it is so
-        st.success(used)
-    else:
+        use_for_next_run(service, wanted, _KEY)
+    uses = not wanted and not problem
+    if not say_used(_KEY, still=uses) and uses:
         st.caption("The next run uses exactly this.")
 
 
@@ -232,18 +229,6 @@ def _not_ready(settings: Settings | None, sentences: SentenceData | None) -> str
     if sentences is None:
         return "The sentences cannot be read."
     return sentences.problem
-
-
-def _changes(draft: Settings, wanted: Settings) -> dict[str, Any]:
-    return {name: new for name, (_, new) in differences(draft, wanted).items() if name in USED_FIELDS}
-
-
-def _use(service: TrainingService, settings: Settings) -> None:
-    changes = _changes(service.draft, settings)
-    service.draft = with_changes(service.draft, changes)
-    said = ", ".join(f"{FIELDS[name].title} {value}" for name, value in changes.items())
-    st.session_state[_USED] = f"The next run uses: {said}. Press Start when you are ready."
-    st.rerun()
 
 
 @st.fragment

@@ -21,7 +21,7 @@ HOLDING = """
 const run = window.setTimeout;
 window.setTimeout = (what, wait, ...rest) => window.held && !wait ? 0 : run(what, wait, ...rest);
 """
-"""Streamlit sends what was set after a timeout of 0; while this holds it back, only what is sent at once goes."""
+"""Streamlit sends after a timeout of 0; while that is held back, only what is sent at once goes out."""
 
 STEP = re.compile(r"^Cube at training step [\d,]+, ")
 
