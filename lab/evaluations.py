@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -200,9 +201,21 @@ class Evaluations:
 
     def read(self, wish: Wish, service: TrainingService) -> tuple[Answer[Evaluated], Stage]:
         """Return what is known of an evaluation that was begun, and what it is doing."""
+        stage, work = self._work(wish, service)
+        answer = self._jobs.newest(wish.key, stage, work)
+        if answer.error and answer.version is stage:
+            stage.failed = True
+        return answer, stage
+
+    def state(self, wish: Wish, service: TrainingService) -> str:
+        """Name what `read` returns, and see to it likewise; may be asked outside of any script run."""
+        stage, work = self._work(wish, service)
+        return f"{self._jobs.state(wish.key, stage, work)} {stage}"
+
+    def _work(self, wish: Wish, service: TrainingService) -> tuple[Stage, Callable[[], Evaluated]]:
         with self._lock:
             stage = self._stages[wish.key]
-        work = partial(
+        return stage, partial(
             evaluate_student,
             service,
             wish.student,
@@ -211,10 +224,6 @@ class Evaluations:
             files=wish.files,
             stage=stage,
         )
-        answer = self._jobs.newest(wish.key, stage, work)
-        if answer.error and answer.version is stage:
-            stage.failed = True
-        return answer, stage
 
     def stop(self) -> None:
         """Stop all of them, so that the process can end."""

@@ -44,6 +44,8 @@ class _Kept:
     version: Hashable = None
     began: float = 0.0
     due: float = 0.0
+    results: int = 0
+    defect: BaseException | None = None
 
 
 class Jobs:
@@ -65,29 +67,49 @@ class Jobs:
                 ``error``; any other error is a defect and is raised here.
         """
         with self._lock:
-            kept = self._kept.setdefault(key, _Kept(Answer()))
-            self._kept.move_to_end(key)
-            self._harvest(kept)
-            now = time.monotonic()
-            fresh = kept.answer.version == version and (kept.answer.value is not None or kept.answer.error)
-            if kept.running is None and not fresh and now >= kept.due:
-                kept.version, kept.began = version, now
-                kept.running = self._worker.submit(_timed, work)
-            self._forget()
+            kept = self._see_to(key, version, work)
+            if kept.defect is not None:
+                raise kept.defect
             answer = kept.answer
             return Answer(answer.value, answer.version, kept.running is not None, answer.error)
+
+    def state(self, key: Hashable, version: Hashable, work: Callable[[], object]) -> str:
+        """Name what `newest` returns, apart from whether it is pending, and see to it likewise.
+
+        It may be asked outside of any script run, and raises nothing.
+        """
+        with self._lock:
+            return str(self._see_to(key, version, work).results)
+
+    def _see_to(self, key: Hashable, version: Hashable, work: Callable[[], object]) -> _Kept:
+        kept = self._kept.setdefault(key, _Kept(Answer()))
+        self._kept.move_to_end(key)
+        self._harvest(kept)
+        now = time.monotonic()
+        known = kept.answer.value is not None or kept.answer.error or kept.defect
+        fresh = kept.answer.version == version and known
+        if kept.running is None and not fresh and now >= kept.due:
+            kept.version, kept.began = version, now
+            kept.running = self._worker.submit(_timed, work)
+        self._forget()
+        return kept
 
     def _harvest(self, kept: _Kept) -> None:
         if kept.running is None or not kept.running.done():
             return
         running, kept.running = kept.running, None
-        try:
+        error = running.exception()
+        kept.results += 1
+        kept.defect = None
+        if error is None:
             value, seconds = running.result()
-        except (CellnetError, ValueError) as error:
-            kept.answer = Answer(kept.answer.value, kept.version, error=str(error))
-        else:
             kept.answer = Answer(value, kept.version)
             kept.due = time.monotonic() + _PAUSES * seconds
+        elif isinstance(error, (CellnetError, ValueError)):
+            kept.answer = Answer(kept.answer.value, kept.version, error=str(error))
+        else:
+            kept.answer = Answer(kept.answer.value, kept.version)
+            kept.defect = error
 
     def _forget(self) -> None:
         """Drop what was asked for longest ago and is not being worked on."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -21,6 +22,10 @@ NEWEST: Final = "newest"
 _AGREEING: Final = 16
 """Sentences that an agreement is over, if they fit into memory."""
 _AGREEMENT_BYTES: Final = 150 * 10**6
+
+_Value = TypeVar("_Value")
+_Work: TypeAlias = tuple[Hashable, Hashable, Callable[[], _Value]]
+"""Key, version and work, as `Jobs` takes them."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,10 @@ class Reading:
     Attributes:
         frame: the picture.
         notice: what to do to get one; empty if there is one.
-        pending: whether one is being made, so that it is worth asking again soon.
     """
 
     frame: CubeFrame | None = None
     notice: str = ""
-    pending: bool = False
 
 
 class Pictures:
@@ -121,17 +124,27 @@ class Pictures:
             )
         return Reading(load_picture(frames, steps[-1] if source.step is None else source.step))
 
+    def state(self, source: Source) -> str:
+        """Name what `read` returns, and see to it likewise; may be asked outside of any script run."""
+        if source.text is not None and self.run_id(source.run) is not None:
+            return self._jobs.state(*self._carrying(source, source.text))
+        if not source.follows:
+            return ""
+        self.service.watch()
+        frame = self.service.snapshot().frame
+        return "" if frame is None else str(frame.number)
+
     def agreements(self, source: Source) -> Answer[tuple[Floats, int]]:
         """How much the cells agree between held-out sentences after each lattice step.
 
         Returns:
             An answer whose value is (T + 1, N), and over how many sentences.
         """
-        return self._jobs.newest(
-            ("agreement", self.run_id(source.run), source.follows, source.step),
-            self._version(source),
-            partial(self._agree, source),
-        )
+        return self._jobs.newest(*self._agreeing(source))
+
+    def agreements_state(self, source: Source) -> str:
+        """The same for `agreements` as `state` for `read`."""
+        return self._jobs.state(*self._agreeing(source))
 
     def student(self, source: Source) -> Student:
         """The student of a source; call it where waiting is fine.
@@ -165,22 +178,29 @@ class Pictures:
         texts = student.texts[: min(count, fitting)]
         return self._shelf.inspect(student, texts), texts
 
+    def _agreeing(self, source: Source) -> _Work[tuple[Floats, int]]:
+        key = ("agreement", self.run_id(source.run), source.follows, source.step)
+        return key, self._version(source), partial(self._agree, source)
+
     def _agree(self, source: Source) -> tuple[Floats, int]:
         found, texts = self.inspect(self.student(source), _AGREEING)
         steps = [agreement(found.states[:, step]) for step in range(found.states.shape[1])]
         return np.stack(steps), len(texts)
 
-    def _carry(self, source: Source, text: str) -> Reading:
+    def _carrying(self, source: Source, text: str) -> _Work[CubeFrame]:
         def work() -> CubeFrame:
             student = self.student(source)
             return frame_of(self._shelf.inspect(student, (text,)), student.step, text)
 
         key = ("carry", self.run_id(source.run), source.follows, source.step, text)
-        answer = self._jobs.newest(key, self._version(source), work)
+        return key, self._version(source), work
+
+    def _carry(self, source: Source, text: str) -> Reading:
+        answer = self._jobs.newest(*self._carrying(source, text))
         if answer.error:
             return Reading(notice=answer.error)
         waiting = "The cube carries the sentence ..." if answer.value is None else ""
-        return Reading(answer.value, waiting, answer.pending)
+        return Reading(answer.value, waiting)
 
     def _version(self, source: Source) -> int:
         """Changes whenever a source is worth reading again."""

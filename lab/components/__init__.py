@@ -8,6 +8,6 @@ newer is dropped.
 
 from lab.components.cube import cube
 from lab.components.curves import curves
-from lab.components.live_markup import live_markup
+from lab.components.live_markup import live_markup, run_when_newer
 
-__all__ = ["cube", "curves", "live_markup"]
+__all__ = ["cube", "curves", "live_markup", "run_when_newer"]

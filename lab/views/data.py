@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,10 +10,11 @@ import streamlit as st
 
 from cellnet.data import SentenceData, list_columns, load_texts, split_texts
 from cellnet.errors import DataError, TeacherError
-from cellnet.settings import DataSettings, Settings, differences, with_changes
+from cellnet.settings import DataSettings, Settings
 from cellnet.teacher import find_width
 from cellnet.teacher.folders import MINILM
 from cellnet.training import TrainingData
+from lab.components import run_when_newer
 from lab.embedding_job import EmbeddingJob, JobPhase, JobSnapshot
 from lab.figures.data import (
     COLORINGS,
@@ -29,13 +31,14 @@ from lab.figures.data import (
     sentence_table,
 )
 from lab.figures.words import duration
-from lab.forms import FIELDS, Form, field_help
+from lab.forms import Form, field_help
 from lab.training import Phase, TrainingService
 from lab.training.service import data_key
 from lab.uploads import list_uploads
 from lab.views.address import arrived, publish
 from lab.views.choice import Choice
 from lab.views.markup import facts_markup
+from lab.views.next_run import differing, say_used, use_for_next_run
 from lab.views.status import order
 from lab.views.upload import choose_column, upload
 
@@ -61,8 +64,6 @@ _SOURCE: Final = Choice("data_source")
 _COLUMN: Final = "data_column"
 _TEACHER: Final = "data_teacher"
 _WIDTHS: Final = "data_widths"
-_USED: Final = "data_used"
-_PERIOD: Final = 0.5
 _HEIGHT: Final = 440
 _CHART: Final = {"displaylogo": False, "scrollZoom": True}
 
@@ -204,25 +205,21 @@ def embed_and_use(
     """Counts, the job in the background, and the way into the next run."""
     st.subheader("Embeddings")
     problem = _not_ready(settings, sentences)
-    running = job.snapshot().phase is JobPhase.RUNNING
-    st.fragment(_job, run_every=_PERIOD if running else None)(service, job, settings, problem, running)
+    _job(service, job, settings, problem, job.snapshot().phase is JobPhase.RUNNING)
     if settings is None:
         return
-    changes = _changes(service.draft, settings)
+    wanted = differing(service.draft, settings, USED_FIELDS)
     if st.button(
         "Use for the next run",
         key="data_use",
-        type="primary" if changes and not problem else "secondary",
-        disabled=bool(problem) or not changes,
+        type="primary" if wanted and not problem else "secondary",
+        disabled=bool(problem) or not wanted,
         help=problem or "Source, column, limits and teacher go into the form on the page Train.",
         width="stretch",
     ):
-        _use(service, settings)
-    if changes or problem:
-        st.session_state.pop(_USED, None)
-    elif used := st.session_state.get(_USED):  # said for as long as it is so
-        st.success(used)
-    else:
+        use_for_next_run(service, wanted, _KEY)
+    uses = not wanted and not problem
+    if not say_used(_KEY, still=uses) and uses:
         st.caption("The next run uses exactly this.")
 
 
@@ -234,22 +231,12 @@ def _not_ready(settings: Settings | None, sentences: SentenceData | None) -> str
     return sentences.problem
 
 
-def _changes(draft: Settings, wanted: Settings) -> dict[str, Any]:
-    return {name: new for name, (_, new) in differences(draft, wanted).items() if name in USED_FIELDS}
-
-
-def _use(service: TrainingService, settings: Settings) -> None:
-    changes = _changes(service.draft, settings)
-    service.draft = with_changes(service.draft, changes)
-    said = ", ".join(f"{FIELDS[name].title} {value}" for name, value in changes.items())
-    st.session_state[_USED] = f"The next run uses: {said}. Press Start when you are ready."
-    st.rerun()
-
-
+@st.fragment
 def _job(
     service: TrainingService, job: EmbeddingJob, settings: Settings | None, problem: str, was_running: bool
 ) -> None:
     """Progress, speed and what is left, with the buttons that fit; draws the page anew once it ends."""
+    run_when_newer(lambda: str(replace(job.snapshot(), seconds=0.0)), key="job")
     now = job.snapshot()
     running = now.phase is JobPhase.RUNNING
     if running != was_running:

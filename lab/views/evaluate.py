@@ -12,6 +12,7 @@ from cellnet.cli.output import to_json
 from cellnet.data import list_columns
 from cellnet.errors import DataError
 from cellnet.evaluation import LEVEL, SCORES, Estimate, Evaluation, as_dict
+from lab.components import run_when_newer
 from lab.evaluations import EVALUATIONS, Evaluated, Files, Wish
 from lab.figures.evaluate import (
     NAMES,
@@ -34,7 +35,6 @@ from lab.views.upload import choose_column, choose_upload
 _CHART: Final[dict[str, Any]] = {"displaylogo": False}
 _SIZES: Final = {200: "200", 500: "500", 1000: "1,000", 3000: "3,000", 0: "all"}
 _ASKED: Final = "evaluate_asked"
-_WAITING: Final = "evaluate_waiting"
 _PAIRS: Final = Choice("evaluate_pairs")
 _BANK: Final = Choice("evaluate_bank")
 _PAIR_SCORES: Final = {"spearman": "Spearman", "spearman_code": "Spearman of the codes"}
@@ -109,16 +109,14 @@ def _choose_files(root: Path) -> Files:
     return Files(pairs, bank, column)
 
 
+@st.fragment
 def results(service: TrainingService, student: Student) -> None:
     """What was measured last, and what is being measured."""
-    st.fragment(_results, run_every=1.0 if st.session_state.get(_WAITING) else None)(service, student)
-
-
-def _results(service: TrainingService, student: Student) -> None:
     wish: Wish | None = st.session_state.get(_ASKED)
     if wish is None or wish.student.run != student.run:
         st.info("Nothing measured yet. Press Evaluate: the scores appear here, with their intervals.")
         return
+    run_when_newer(lambda: EVALUATIONS.state(wish, service), key="evaluate")
     answer, stage = EVALUATIONS.read(wish, service)
     waiting = answer.pending or (answer.value is None and not answer.error)
     if waiting:
@@ -138,9 +136,6 @@ def _results(service: TrainingService, student: Student) -> None:
         st.error(answer.error)
     if answer.value is not None:
         show(answer.value, wish.student)
-    if waiting != bool(st.session_state.get(_WAITING)):
-        st.session_state[_WAITING] = waiting
-        st.rerun()
 
 
 def show(found: Evaluated, student: Student) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from cellnet.errors import CellnetError, SettingsError
 from cellnet.lattice.geometry import filling_ratios
-from cellnet.settings import PRESET_NAMES, Settings, differences, get_value, preset, with_changes
+from cellnet.settings import PRESET_NAMES, Settings, get_value, preset, with_changes
 from lab.calibration import SECONDS, Calibrations
 from lab.components import cube
 from lab.figures.geometry import (
@@ -32,6 +32,7 @@ from lab.forms import FIELDS, Form, renew
 from lab.training import Snapshot, TrainingService
 from lab.views.choice import Choice
 from lab.views.markup import table_markup, tier_markup
+from lab.views.next_run import differing, say_used, use_for_next_run
 from lab.views.scrub import camera_from_link, publish_camera
 from lab.views.status import order
 from lab.views.steering import RATIOS
@@ -42,7 +43,6 @@ _KEY: Final = "geometry"
 _KEPT: Final = "geometry_kept"
 _CUBE: Final = "geometry_cube"
 _PICKED: Final = "geometry_picked"
-_USED: Final = "geometry_used"
 _NEXT: Final = "the next run"
 _RUNNING: Final = "the running training"
 _LINK: Final = {
@@ -209,6 +209,7 @@ def _meaning(settings: Settings) -> None:
 
 def _use(service: TrainingService, snapshot: Snapshot, settings: Settings) -> None:
     apply, later = st.columns(2)
+    wanted = differing(service.draft, settings, PLAN)
     reason = _why_not(snapshot, settings)
     if apply.button(
         "Apply to the running training",
@@ -223,17 +224,14 @@ def _use(service: TrainingService, snapshot: Snapshot, settings: Settings) -> No
     if later.button(
         "Use for the next run",
         key="geometry_next",
-        disabled=not _changes(service.draft, settings),
+        disabled=not wanted,
         help="Size, boundary and ratios go into the form on the page Train.",
         width="stretch",
     ):
-        _use_next(service, settings)
+        use_for_next_run(service, wanted, _KEY)
     if reason:
         st.caption(f"Not for the running training: {reason}")
-    if _changes(service.draft, settings):
-        st.session_state.pop(_USED, None)
-    elif used := st.session_state.get(_USED):  # said for as long as it is so
-        st.success(used)
+    say_used(_KEY, still=not wanted)
 
 
 def _why_not(snapshot: Snapshot, settings: Settings) -> str:
@@ -245,28 +243,9 @@ def _why_not(snapshot: Snapshot, settings: Settings) -> str:
         return f"its cube has {size_text(running.dimensions)} cells, which is fixed while it trains."
     if running.boundary != wanted.boundary:
         return f"its boundary is {running.boundary}, which is fixed while it trains."
-    if not _changes(snapshot.settings, settings):
+    if not differing(snapshot.settings, settings, PLAN):
         return "it has this geometry already."
     return ""
-
-
-def _changes(before: Settings, wanted: Settings) -> dict[str, Any]:
-    return {name: new for name, (_, new) in differences(before, wanted).items() if name in PLAN}
-
-
-def _use_next(service: TrainingService, settings: Settings) -> None:
-    try:
-        changes = _changes(service.draft, settings)
-        service.draft = with_changes(service.draft, changes)
-    except CellnetError as error:
-        st.error(str(error))
-        return
-    said = ", ".join(
-        f"{FIELDS[name].title} {size_text(value) if isinstance(value, tuple) else value}"
-        for name, value in changes.items()
-    )
-    st.session_state[_USED] = f"The next run uses: {said}. Press Start when you are ready."
-    st.rerun()
 
 
 # The neighborhood in 3D.

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cellnet.settings import Settings
-from lab.components import cube
+from lab.components import cube, run_when_newer
 from lab.components.cube import CONTROLS
 from lab.figures.cuts import Cut, lattice_scene, shown_cells
 from lab.figures.fields import (
@@ -37,7 +37,6 @@ from lab.views.scrub import (
     LATTICE_STEP,
     camera_from_link,
     choose_training_step,
-    keep_pace,
     lattice_step,
     publish_camera,
     take_cell_from_clicks,
@@ -49,7 +48,6 @@ _HEIGHT: Final = 560
 _PAIR_HEIGHT: Final = 478
 _EMPTY_HEIGHT: Final = 220
 KEYS: Final = ("lattice", "lattice_b", "lattice_difference")
-_PACE: Final = "lattice_pace"
 _RUN_B: Final = Choice("lattice_run_b")
 _STEP_B: Final = Choice("lattice_step_b")
 _TEXT_B: Final = Choice("lattice_text_b")
@@ -122,28 +120,22 @@ def _choose_beside(pictures: Pictures, source: Source) -> Beside | None:
     return Beside(other, differs_in, subtracts)
 
 
+@st.fragment
 def lattice(pictures: Pictures, source: Source, beside: Beside | None, look: Look) -> None:
     """One cube or several, the steps to scrub through, and the panel of a cell; live where it can be."""
-    pace = st.session_state.get(_PACE)
-    st.fragment(_lattice, run_every=pace)(pictures, source, beside, look, pace)
-
-
-def _lattice(
-    pictures: Pictures, source: Source, beside: Beside | None, look: Look, pace: float | None
-) -> None:
     settings = pictures.settings(source.run)
     picture, panel = st.columns([5, 3] if beside is None else [7, 3], gap="medium")
     with picture:
         cubes = st.container()
         left, right = st.columns(2, gap="large")
     with left:
-        source, played = choose_training_step(pictures, source, moving=pace is not None)
+        source = choose_training_step(pictures, source)
     sources = [source]
     if beside is not None:
         with right:
             sources.append(_source_beside(pictures, source, beside))
+    run_when_newer(lambda: " ".join(map(pictures.state, sources)), key="lattice")
     readings = [pictures.read(each) for each in sources]
-    pending = any(reading.pending for reading in readings)
     if missing := next((reading.notice for reading in readings if reading.frame is None), ""):
         _say(cubes, missing)
     else:
@@ -152,17 +144,14 @@ def _lattice(
             steps = _lattice_steps(frames, beside, look)
         with panel:
             chosen = _choose_cell(frames[0], settings)
-        views, waiting, notice = _color(pictures, sources, frames, steps, look)
-        pending |= waiting
+        views, notice = _color(pictures, sources, frames, steps, look)
         if notice:
             _say(cubes, notice)
         else:
             with cubes:
-                pending |= _draw(views, beside, replace(look, cut=look.cut.narrowed(chosen.only)), chosen)
+                _draw(views, beside, replace(look, cut=look.cut.narrowed(chosen.only)), chosen)
         with panel:
-            pending |= cell_inspector(pictures, source, chosen, frames[0], steps[0])
-    follows = pictures.service.snapshot().phase.is_active and any(each.follows for each in sources)
-    keep_pace(_PACE, pace, follows or played or pending)
+            cell_inspector(pictures, source, chosen, frames[0], steps[0])
 
 
 def _source_beside(pictures: Pictures, source: Source, beside: Beside) -> Source:
@@ -194,22 +183,23 @@ def _lattice_steps(frames: list[CubeFrame], beside: Beside | None, look: Look) -
 
 def _color(
     pictures: Pictures, sources: list[Source], frames: list[CubeFrame], steps: list[int], look: Look
-) -> tuple[list[Shown], bool, str]:
-    """The cubes in color, whether something is still being computed, and why there are none as yet."""
-    views, pending = [], False
+) -> tuple[list[Shown], str]:
+    """The cubes in color, and why there are none as yet."""
+    if look.coloring == "agreement":
+        run_when_newer(lambda: " ".join(map(pictures.agreements_state, sources)), key="agreements")
+    views = []
     for source, frame, at in zip(sources, frames, steps, strict=True):
         agreements: Floats | None = None
         version = ""
         if look.coloring == "agreement":
             answer = pictures.agreements(source)
-            pending |= answer.pending
             if answer.value is None:
                 waiting = "Held-out sentences go through the cube to be compared ..."
-                return [], pending, answer.error or waiting
+                return [], answer.error or waiting
             agreements, version = answer.value[0], str(answer.version)
         views.append(Shown(source, frame, at, _fields(frame, look, agreements), version))
     ramps = common_limits([shown.fields for shown in views])
-    return [replace(shown, fields=ramp) for shown, ramp in zip(views, ramps, strict=True)], pending, ""
+    return [replace(shown, fields=ramp) for shown, ramp in zip(views, ramps, strict=True)], ""
 
 
 def _fields(frame: CubeFrame, look: Look, agreements: Floats | None) -> dict[int, CellField]:
@@ -230,14 +220,15 @@ def _choose_cell(frame: CubeFrame, settings: Settings | None) -> Chosen:
     return choose_cell(count, settings)
 
 
-def _draw(views: list[Shown], beside: Beside | None, look: Look, chosen: Chosen) -> bool:
-    """Draw the cubes beside each other; returns whether something is still being computed."""
+def _draw(views: list[Shown], beside: Beside | None, look: Look, chosen: Chosen) -> None:
+    """Draw the cubes beside each other."""
     height = _HEIGHT if len(views) == 1 else _PAIR_HEIGHT
     third = beside is not None and beside.subtracts
     if look.cut.show == "volume":
         if third:
             st.caption("A difference is not drawn as a fog. Show the cubes in another way to see it.")
-        return fog(views, look, height)
+        fog(views, look, height)
+        return
     if look.cut.show != "surface":
         keep_region("lattice", shown_cells(views[0].fields[views[0].at], look.cut))
     columns = st.columns(len(views) + third, gap="small")
@@ -254,7 +245,7 @@ def _draw(views: list[Shown], beside: Beside | None, look: Look, chosen: Chosen)
         with columns[-1]:
             _draw_difference(views, look, height, chosen, apart)
     publish_camera(KEYS[0])
-    return offer_files(views[0], films[0].scene, look.cut, KEYS[0])
+    offer_files(views[0], films[0].scene, look.cut, KEYS[0])
 
 
 def _draw_difference(views: list[Shown], look: Look, height: int, chosen: Chosen, apart: bool) -> None:

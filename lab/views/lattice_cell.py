@@ -14,9 +14,9 @@ from lab.colors import EXPERT_COLORS
 from lab.components.cube import Ring
 from lab.figures.cell import cell_facts, cell_panel, history_panel, neighbor_list, neighbor_table
 from lab.figures.wiring import Wiring, wiring
-from lab.jobs import JOBS
 from lab.pictures import Pictures, Source, cell_history
 from lab.training import CubeFrame
+from lab.views.awaited import awaited
 from lab.views.scrub import publish_cell
 from lab.views.source import CELL
 
@@ -94,30 +94,30 @@ def choose_cell(count: int, settings: Settings | None) -> Chosen:
     return Chosen(cell, wiring(settings, cell) if fits else None, alone, outlined)
 
 
-def cell_inspector(pictures: Pictures, source: Source, chosen: Chosen, frame: CubeFrame, at: int) -> bool:
-    """The panel of the chosen cell; returns whether its history is still being read."""
+def cell_inspector(pictures: Pictures, source: Source, chosen: Chosen, frame: CubeFrame, at: int) -> None:
+    """The panel of the chosen cell."""
     cell = chosen.cell
     if cell is None:
         st.info("Click a cell of the cube to see its state, its history, its neighbors and its gate.")
-        return False
+        return
     st.html(cell_facts(frame, at, cell) + cell_panel(frame, at, cell))
     if chosen.wired is not None:
         st.html(neighbor_table(chosen.wired, frame, at))
         st.html(neighbor_list(chosen.wired, frame))
-    return _history(pictures, source, cell)
+    _history(pictures, source, cell)
 
 
-def _history(pictures: Pictures, source: Source, cell: int) -> bool:
+def _history(pictures: Pictures, source: Source, cell: int) -> None:
     run_id = pictures.run_id(source.run)
     steps = pictures.service.frames(run_id).steps() if run_id is not None else []
     if len(steps) < 2:
-        return False
+        return
     frames = pictures.service.frames(str(run_id))
     places = np.linspace(0, len(steps) - 1, min(len(steps), _MOST_HISTORY)).round().astype(int)
     chosen = tuple(steps[place] for place in places)
-    answer = JOBS.newest(("history", run_id, cell), chosen, partial(cell_history, frames, chosen, cell))
+    work = partial(cell_history, frames, chosen, cell)
+    answer = awaited(("history", run_id, cell), chosen, work, name="history")
     if answer.value is not None:
         st.html(history_panel(*answer.value))
     elif answer.error:
         st.caption(answer.error)
-    return answer.pending

@@ -15,18 +15,18 @@ from lab.components.cube import reported_camera
 from lab.export import film_html
 from lab.figures.cuts import Cut, lattice_scene
 from lab.films import film
-from lab.jobs import JOBS
 from lab.render import scene_png
 from lab.scenes import Scene
 from lab.viewpoint import Viewpoint
+from lab.views.awaited import awaited
 from lab.views.lattice_look import Shown
 from lab.views.tab import tab
 
 _PRINT: Final = (2400, 2000)
 
 
-def offer_files(shown: Shown, scene: Scene, cut: Cut, key: str) -> bool:
-    """The cube as PNG and as HTML; returns whether a file is being made.
+def offer_files(shown: Shown, scene: Scene, cut: Cut, key: str) -> None:
+    """The cube as PNG and as HTML.
 
     Args:
         shown: the cube.
@@ -40,37 +40,37 @@ def offer_files(shown: Shown, scene: Scene, cut: Cut, key: str) -> bool:
     )
     view = Viewpoint.parse(camera) if camera else Viewpoint.around(extent.tolist())
     with st.popover("Take away", help="The cube as it is shown now, as a file."):
-        png = _file(
+        _file(
+            "png",
             "Draw a picture for print (PNG)",
             "Drawn by PyVista on the server from where you look, 2400 by 2000 pixels, on a transparent "
             "ground. The button in the view itself saves what is on the screen.",
             partial(scene_png, scene, view, size=_PRINT, background=None),
             f"cube-step-{frame.step}-{shown.at}.png",
         )
-        html = _file(
+        _file(
+            "html",
             "Write an interactive HTML",
             "All lattice steps of this view in one file that can be turned and played in any browser, "
             "without a server and without the internet.",
             partial(_html, shown, cut, camera),
             f"cube-step-{frame.step}.html",
         )
-    return png or html
 
 
-def _file(label: str, words: str, work: Callable[[], bytes], name: str) -> bool:
-    """A button that makes a file of this moment, and then the file; returns whether it is being made."""
-    slot = f"lattice_file.{label}"
+def _file(kind: str, label: str, words: str, work: Callable[[], bytes], name: str) -> None:
+    """A button that makes a file of this moment, and then the file."""
+    slot = f"lattice_file.{kind}"
     if st.button(label, key=f"{slot}.button", help=words, width="stretch"):
         st.session_state[slot] = (uuid4().hex, name, work)
     if slot not in st.session_state:
-        return False
+        return
     version, name, work = st.session_state[slot]
-    answer = JOBS.newest(("file", tab(), label), version, work)
+    answer = awaited(("file", tab(), kind), version, work, name=f"file-{kind}")
     if answer.error:
         st.error(answer.error)
     elif answer.value is None or answer.version != version:
         st.caption("Writing ...")
-        return True
     else:
         st.download_button(
             f"{name} ({len(answer.value) / 1e6:.1f} MB)",
@@ -82,7 +82,6 @@ def _file(label: str, words: str, work: Callable[[], bytes], name: str) -> bool:
             on_click="ignore",
             width="stretch",
         )
-    return False
 
 
 def _html(shown: Shown, cut: Cut, camera: str | None) -> bytes:

@@ -8,19 +8,15 @@ from functools import partial
 import streamlit as st
 
 from lab.figures import inline
-from lab.jobs import JOBS
 from lab.render import volume_png
 from lab.viewpoint import Viewpoint
+from lab.views.awaited import awaited
 from lab.views.lattice_look import Look, Shown
 from lab.views.tab import tab
 
 
-def fog(views: Sequence[Shown], look: Look, height: int) -> bool:
-    """Draw the cubes beside each other; returns whether a picture is still being made.
-
-    The last one stays until the next is there.
-    """
-    pending = False
+def fog(views: Sequence[Shown], look: Look, height: int) -> None:
+    """Draw the cubes beside each other; the last picture stays until the next is there."""
     azimuth, elevation, density = _choose_fog()
     background = "#0e141a" if st.context.theme.type == "dark" else "#ffffff"
     size = (1000 if len(views) == 1 else 640, height * 5 // 4)
@@ -29,8 +25,7 @@ def fog(views: Sequence[Shown], look: Look, height: int) -> bool:
         view = Viewpoint.around(cells.dimensions, azimuth, elevation)
         work = partial(volume_png, cells, view, size=size, background=background, opacity=density)
         version = (shown.name(look), shown.frame.number, view, size, background, density)
-        answer = JOBS.newest(("volume", tab(), side), version, work)
-        pending |= answer.pending or answer.version != version
+        answer = awaited(("volume", tab(), side), version, work, name=f"volume-{side}")
         with column:
             if answer.error:
                 st.error(answer.error)
@@ -40,7 +35,6 @@ def fog(views: Sequence[Shown], look: Look, height: int) -> bool:
                 st.image(answer.value, caption=None, width="stretch")
                 st.html(inline.ramp(cells.label, cells.limits, cells.colormap))
             shown.caption()
-    return pending
 
 
 def _choose_fog() -> tuple[float, float, float]:

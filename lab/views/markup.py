@@ -12,7 +12,7 @@ from lab.training import Phase, Snapshot
 STYLE: Final = """
 <style>
 .stMainBlockContainer { padding-inline: 2rem; padding-bottom: 2rem; }
-[data-testid="stStatusWidget"] { display: none; }
+[data-testid="stStatusWidget"], [class*="st-key-newer-"] { display: none; }
 /* The name of a button's key is by default too pale on the button. */
 .stButton button kbd { color: inherit; opacity: 1; }
 .lab-status { display: flex; flex-wrap: wrap; align-items: baseline; gap: .2rem 1.6rem;

@@ -11,7 +11,7 @@ import streamlit as st
 
 from cellnet.lattice.geometry import TIERS
 from lab.colors import EXPERT_COLORS
-from lab.components import cube
+from lab.components import cube, run_when_newer
 from lab.figures import inline
 from lab.figures.routing import (
     OVERVIEWS,
@@ -38,7 +38,6 @@ from lab.views.scrub import (
     choose_training_step,
     chosen_lattice_step,
     chosen_training_step,
-    keep_pace,
     lattice_step,
     publish_camera,
     publish_cell,
@@ -46,7 +45,6 @@ from lab.views.scrub import (
 )
 from lab.views.source import CELL, RUN, TEXT, choose_run, choose_text
 
-_PACE: Final = "routing_pace"
 _HEIGHT: Final = 348
 _EMPTY_HEIGHT: Final = 220
 _MOMENT: Final = "routing_moment"
@@ -79,22 +77,17 @@ def choose_overview() -> Overview:
     return overview
 
 
+@st.fragment
 def cubes(pictures: Pictures, source: Source, overview: Overview, region: BoolArray | None) -> None:
     """The dominant expert or the entropy, and each expert's weight, on one camera; live where it can be."""
-    pace = st.session_state.get(_PACE)
-    st.fragment(_cubes, run_every=pace)(pictures, source, overview, region, pace)
-
-
-def _cubes(
-    pictures: Pictures, source: Source, overview: Overview, region: BoolArray | None, pace: float | None
-) -> None:
     if take_cell_from_clicks(_KEYS):
         st.rerun()
     publish_cell()
     place = st.container()
     training, usage = st.columns([5, 4], gap="large")
     with training:
-        source, played = choose_training_step(pictures, source, moving=pace is not None)
+        source = choose_training_step(pictures, source)
+    run_when_newer(lambda: pictures.state(source), key="routing")
     reading = pictures.read(source)
     frame = reading.frame
     if frame is None:
@@ -113,8 +106,6 @@ def _cubes(
         with usage:
             _usage(frame, region, at)
         _draw(place, source, frame, at, overview, region)
-    follows = source.follows and pictures.service.snapshot().phase.is_active
-    keep_pace(_PACE, pace, follows or played or reading.pending)
 
 
 def _draw(

@@ -15,11 +15,10 @@ from cellnet.repair import damage_costs
 from cellnet.similarity import ExpertMeasures, measure_experts
 from lab.figures import inline
 from lab.figures.routing import ablation_figure, norms_figure, similarity_figure
-from lab.jobs import JOBS
 from lab.pictures import Pictures, Source
+from lab.views.awaited import awaited
 from lab.views.scrub import chosen_lattice_step, chosen_training_step
 
-_MEASURE: Final = "routing_measure"
 _CHART: Final[dict[str, Any]] = {"displaylogo": False}
 SAMPLE: Final = 64
 """Held-out sentences that the experts are measured on."""
@@ -34,14 +33,9 @@ class Measured:
     costs: dict[str, float]
 
 
+@st.fragment
 def experts(pictures: Pictures, source: Source) -> None:
     """Output norm, ablation cost and CKA on held-out sentences, measured when asked for."""
-    st.fragment(_experts, run_every=1.0 if st.session_state.get(_MEASURE) == "waiting" else None)(
-        pictures, source
-    )
-
-
-def _experts(pictures: Pictures, source: Source) -> None:
     source = chosen_training_step(pictures, source)
     head, button = st.columns([6, 2], vertical_alignment="center")
     head.subheader("The experts on held-out sentences")
@@ -63,17 +57,13 @@ def _experts(pictures: Pictures, source: Source) -> None:
         st.caption("Nothing measured yet. Output norms, ablation costs and similarity (CKA) appear here.")
         return
     what, version = wanted
-    answer = JOBS.newest(("experts", what), version, partial(_measure, pictures, what))
-    waiting = answer.pending or (answer.value is None and not answer.error)
+    answer = awaited(("experts", what), version, partial(_measure, pictures, what), name="experts")
     if answer.error:
         st.error(answer.error)
-    if waiting:
+    if answer.pending or (answer.value is None and not answer.error):
         st.caption("Measuring ...")
     if answer.value is not None:
         _measured(answer.value)
-    if waiting != (st.session_state.get(_MEASURE) == "waiting"):
-        st.session_state[_MEASURE] = "waiting" if waiting else "done"
-        st.rerun()
 
 
 def _measured(found: Measured) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 import streamlit as st
 
 from cellnet.runs import Phase as Split
 from cellnet.runs import RunRecord, RunStore
-from lab.components import curves
+from lab.components import curves, run_when_newer
 from lab.figures.curves import step_marks
 from lab.figures.runs import (
     METRICS,
@@ -26,9 +26,10 @@ from lab.figures.runs import (
 from lab.figures.stills import MIME, Kind, panels_image
 from lab.series import Mark, Panel
 from lab.training import TrainingService
-from lab.views.runs import Choice
+from lab.views.runs import Choice, state_of
 
-_PERIOD: Final = 2.0
+_PAUSE: Final = 2.0
+"""Seconds between two runs of the overlay while its runs go on."""
 _PANEL_HEIGHT: Final = 250
 _MOST_SMOOTHING: Final = 200
 _MOST_RUNS: Final = 28
@@ -77,29 +78,23 @@ def overlay(service: TrainingService, choice: Choice) -> None:
     if len(choice.selected) > _MOST_RUNS:
         st.caption(f"The first {_MOST_RUNS} of {len(choice.selected)} selected runs are drawn.")
     ids = [run.id for run in choice.selected[:_MOST_RUNS]]
-    what_and_how = (ids, tuple(metrics), tuple(drawn), over, smoothing)
-    live = service.snapshot()
-    if live.phase.is_training and live.run_id in ids:
-        _living_overlay(service, *what_and_how)
-    else:
-        _overlay(service.store, choice.runs, *what_and_how)
+    _overlay(service.store, ids, tuple(metrics), tuple(drawn), over, smoothing)
 
 
-@st.fragment(run_every=_PERIOD)
-def _living_overlay(service: TrainingService, *what_and_how: Any) -> None:
-    """The overlay while one of its runs trains."""
-    _overlay(service.store, service.store.list(), *what_and_how)
-
-
+@st.fragment
 def _overlay(
     store: RunStore,
-    runs: Sequence[RunRecord],
-    ids: Sequence[str],
+    chosen: Sequence[str],
     metrics: Sequence[str],
     splits: Sequence[Split],
     axis: Axis,
     smoothing: int,
 ) -> None:
+    run_when_newer(
+        lambda: state_of(run for run in store.list() if run.id in chosen), key="overlay", pause=_PAUSE
+    )
+    runs = store.list()
+    ids = [run.id for run in runs if run.id in chosen]
     panels, marks = overlay_data(store, runs, ids, metrics, splits, axis, smoothing)
     st.session_state.setdefault("runs_frame", 0)
     st.session_state["runs_frame"] += 1

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any, Final
 
 import streamlit as st
 
 from cellnet.errors import CellnetError, CheckpointError
-from cellnet.runs import RUN_STATES, RunRecord, RunState
+from cellnet.runs import RUN_STATES, RunRecord, RunState, RunStore
 from cellnet.transfer import import_checkpoint
+from lab.components import run_when_newer
 from lab.figures.runs import all_tags, filter_runs, run_label, runs_table
 from lab.training import TrainingService
 from lab.views.status import refuse
 
-TABLE_PERIOD: Final = 5.0
+_PAUSE: Final = 5.0
+"""Seconds between two runs of the table while runs go on."""
 _SELECTED: Final = "selected"
 _TABLE: Final = "runs_table"
 _UNDO: Final = "runs_undo"
@@ -116,10 +119,7 @@ def choose_runs(service: TrainingService) -> Choice:
         bind="query-params",
     )
     filters = Filters(words or "", wanted, stood, looks_in_trash())
-    if service.snapshot().phase.is_active:
-        _living_table(service, filters)
-    else:
-        _table(service, filters, runs)
+    _table(service.store, filters)
     selected = st.query_params.get_all(_SELECTED)
     return Choice(runs, [run for run in runs if run.id in selected])
 
@@ -129,13 +129,16 @@ def looks_in_trash() -> bool:
     return bool(st.session_state[_PLACE] == "trash")
 
 
-@st.fragment(run_every=TABLE_PERIOD)
-def _living_table(service: TrainingService, filters: Filters) -> None:
-    """The table while a training is under way."""
-    _table(service, filters, service.store.list(deleted=filters.in_trash))
+def state_of(runs: Iterable[RunRecord]) -> str:
+    """Name what is known of some runs; it changes as they go on."""
+    return str([(run.id, run.updated) for run in runs])
 
 
-def _table(service: TrainingService, filters: Filters, everything: Sequence[RunRecord]) -> None:
+@st.fragment
+def _table(store: RunStore, filters: Filters) -> None:
+    list_runs = partial(store.list, deleted=filters.in_trash)
+    run_when_newer(lambda: state_of(list_runs()), key="runs", pause=_PAUSE)
+    everything = list_runs()
     runs = filters.apply(everything)
     ids = [run.id for run in runs]
     key = _table_key(ids)
@@ -143,7 +146,6 @@ def _table(service: TrainingService, filters: Filters, everything: Sequence[RunR
         st.info(_nothing(filters.in_trash, bool(everything)))
         _select([])
         return
-    store = service.store
     table = runs_table(runs, store.latest("train"), store.latest("validation"))
     table.insert(3, "done", 100 * table["steps"] // table.pop("of"))
     before = st.query_params.get_all(_SELECTED)

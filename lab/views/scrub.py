@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import streamlit as st
 
+from lab.components import run_when_newer
 from lab.components.cube import reported, reported_camera
 from lab.pictures import NEWEST, Pictures, Source
 from lab.scenes import ClipBox, Dimensions
@@ -21,17 +23,14 @@ LATTICE_STEP: Final = Choice("lattice_step")
 LATTICE_STEP_HELP: Final = (
     "0 is the sentence as it enters on the surface; then the three experts act, step by step."
 )
-PERIOD: Final = 0.5
-"""Seconds between two pictures while something moves."""
 
 
-def choose_training_step(pictures: Pictures, source: Source, *, moving: bool) -> tuple[Source, bool]:
-    """A slider over the kept steps of the training; also returns whether it plays.
+def choose_training_step(pictures: Pictures, source: Source) -> Source:
+    """A slider over the kept steps of the training; while it plays, the fragment runs once for each.
 
     Args:
         pictures: has the steps.
         source: of which run, with which sentence.
-        moving: whether the page is drawn anew by itself, so that a slider that plays is to move on.
     """
     steps = pictures.steps(source)
     slider, button = st.columns([5, 2], vertical_alignment="bottom")
@@ -41,12 +40,13 @@ def choose_training_step(pictures: Pictures, source: Source, *, moving: bool) ->
         disabled=len(steps) < 2,
         help="Play the training from its start.",
     )
-    if playing and moving and steps:
+    if playing and steps:
+        run_when_newer(lambda: str(time.monotonic()), key="playing")
         options: list[int | str] = [*steps, NEWEST]
         place = options.index(STEP.value) + 1 if STEP.value in options else 0
         STEP.set(options[place % len(options)])
     with slider:
-        return choose_step(pictures, source, STEP, "step", label="Training step"), playing
+        return choose_step(pictures, source, STEP, "step", label="Training step")
 
 
 def chosen_training_step(pictures: Pictures, source: Source) -> Source:
@@ -147,20 +147,6 @@ def take_cell_from_clicks(keys: Sequence[str]) -> bool:
 def publish_cell() -> None:
     """Show the chosen cell in the page's address."""
     publish("cell", None if CELL.value is None else str(CELL.value))
-
-
-def keep_pace(key: str, given: float | None, moving: bool) -> None:
-    """Draw the fragment anew as long as something moves, and only then.
-
-    Args:
-        key: of the session, where the page finds how often to draw the fragment.
-        given: seconds between two draws at present.
-        moving: whether there will be something new soon.
-    """
-    needed = PERIOD if moving else None
-    if given != needed:
-        st.session_state[key] = needed
-        st.rerun()
 
 
 def _news(key: str, name: str) -> Any:

@@ -77,3 +77,27 @@ def test_markup_is_drawn_by_the_script_and_can_be_asked_for() -> None:
     name = header["feed"]["name"]
     assert read(FEEDS.answer([(name, header["feed"]["version"], "")]))[1] == {}
     assert b"<b>words</b>" in read(FEEDS.answer([(name, "before", "")]))[1][name]
+
+
+VERSIONS = ["1"]
+
+
+def page_that_runs_again(pause: float) -> None:
+    from test_feeds import VERSIONS
+
+    from lab.components import run_when_newer
+
+    run_when_newer(lambda: VERSIONS[-1], key="part", pause=pause)
+
+
+@pytest.mark.parametrize(("pause", "news"), [(0.0, ["2"]), (1e6, [])])
+def test_a_part_runs_again_once_it_is_something_else(pause: float, news: list[str]) -> None:
+    VERSIONS[:] = ["1"]
+    (part,) = AppTest.from_function(page_that_runs_again, args=(pause,)).run().get("bidi_component")
+    header = sent_header(part.proto.bytes)
+    assert (header["markup"], header["drawnFrom"]) == ("", "1")
+    name, version = header["feed"]["name"], header["feed"]["version"]
+    assert read(FEEDS.answer([(name, version, "")]))[1] == {}
+    VERSIONS.append("2")
+    answers = read(FEEDS.answer([(name, version, "")]))[1].values()
+    assert [sent_header(answer)["drawnFrom"] for answer in answers] == news

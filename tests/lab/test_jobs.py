@@ -48,6 +48,37 @@ def test_errors_are_told_and_defects_are_raised() -> None:
         finished(lambda: jobs.newest("b", 1, fail))
 
 
+def test_a_state_changes_with_each_result_and_begins_the_work() -> None:
+    jobs, may_end = Jobs(), threading.Event()
+
+    def work() -> int:
+        assert may_end.wait(30)
+        return 7
+
+    def ended(key: str, version: int) -> Callable[[], Answer[int]]:
+        return lambda: Answer(1) if jobs.state(key, version, work) == "1" else Answer()
+
+    assert jobs.state("a", 1, work) == "0"
+    assert jobs.newest("a", 1, work).pending
+    may_end.set()
+    assert finished(ended("a", 1)).value == 1
+    assert jobs.newest("a", 1, work) == Answer(7, 1)
+    assert jobs.state("a", 1, work) == "1"
+
+
+def test_a_defect_is_told_by_the_answer_and_not_by_the_state() -> None:
+    jobs = Jobs()
+
+    def fail() -> int:
+        raise KeyError("defect")
+
+    finished(lambda: Answer(1) if jobs.state("a", 1, fail) == "1" else Answer())
+    for _ in range(2):
+        with pytest.raises(KeyError, match="defect"):
+            jobs.newest("a", 1, fail)
+    assert jobs.state("a", 1, fail) == "1"
+
+
 def test_old_answers_are_forgotten() -> None:
     jobs = Jobs()
     for key in range(MAX_KEPT + 5):

@@ -23,6 +23,20 @@ export function component(View) {
   };
 }
 
+/**
+ * Lets Streamlit send a trigger now. It would wait for a timeout of 0 and send along what is pressed until
+ * then, but name only the fragment that came first: the press, or the trigger, would do nothing.
+ */
+export function sendAtOnce(trigger) {
+  const { setTimeout } = globalThis;
+  globalThis.setTimeout = (run, wait = 0, ...rest) => (wait ? setTimeout(run, wait, ...rest) : run(...rest));
+  try {
+    trigger();
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+}
+
 /** Draws only the newest frame, once per refresh of the screen: one that comes late is never drawn. */
 export class Latest {
   #draw;

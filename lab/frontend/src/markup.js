@@ -1,7 +1,7 @@
 // Markup that lab/components/live_markup.py sends, which holds no script and whose text is escaped there.
 
 import { feeds } from "./feeds.js";
-import { component, element } from "./host.js";
+import { component, element, sendAtOnce } from "./host.js";
 import { unpack } from "./payload.js";
 
 class MarkupView {
@@ -12,18 +12,26 @@ class MarkupView {
 
   receive(bytes, _, setTrigger) {
     const { header } = unpack(bytes);
-    this.drawnFrom = header.drawnFrom;
+    this.drawn = header;
     this.setTrigger = setTrigger;
-    feeds.follow(this, header.feed, (news) => this.#take(unpack(news).header));
-    this.#take(header);
+    this.#follow();
+    this.#show(header.markup);
+  }
+
+  #follow() {
+    feeds.follow(this, this.drawn.feed, (news) => this.#take(unpack(news).header));
   }
 
   #take({ markup, drawnFrom }) {
+    this.#show(markup);
+    if (drawnFrom === this.drawn.drawnFrom) return;
+    this.#follow(); // from what the script has drawn, so that this comes again until it draws anew
+    sendAtOnce(() => this.setTrigger("changed", drawnFrom));
+  }
+
+  #show(markup) {
     if (markup !== this.markup) this.host.innerHTML = markup;
     this.markup = markup;
-    if (drawnFrom === this.drawnFrom) return;
-    this.drawnFrom = drawnFrom;
-    this.setTrigger("changed", drawnFrom);
   }
 
   destroy() {
