@@ -23,10 +23,14 @@ export function component(View) {
   };
 }
 
-/** Draws only the newest frame, once per refresh of the screen: one that comes late is never drawn. */
+/**
+ * Draws only the newest frame, once per refresh of the screen: one that comes late is never drawn. The first waits
+ * until the screen shows the page around it, because WebGL and Plotly take much longer to begin than to go on.
+ */
 export class Latest {
   #draw;
   #request = 0;
+  #began = false;
 
   constructor(draw) {
     this.#draw = draw;
@@ -35,7 +39,7 @@ export class Latest {
 
   offer(frame) {
     this.frame = frame;
-    this.#request ||= requestAnimationFrame(() => this.#take());
+    this.#request ||= requestAnimationFrame(() => (this.#began ? this.#take() : setTimeout(() => this.#take())));
   }
 
   cancel() {
@@ -47,7 +51,8 @@ export class Latest {
     const { frame } = this;
     this.#request = 0;
     this.frame = null;
-    this.#draw(frame);
+    this.#began = true;
+    if (frame) this.#draw(frame);
   }
 }
 
