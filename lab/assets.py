@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "assets"
 FILES: Final = {
+    "chart.js": FOLDER / "chart.js",
     "cube.js": FOLDER / "cube.js",
     "curves.js": FOLDER / "curves.js",
     "markup.js": FOLDER / "markup.js",

@@ -23,7 +23,7 @@ for (const name of sources) digest.update(`${name}\0`).update(readFileSync(join(
 
 const { metafile } = await build({
   absWorkingDir: here,
-  entryPoints: ["src/cube.js", "src/curves.js", "src/markup.js"],
+  entryPoints: ["src/chart.js", "src/cube.js", "src/curves.js", "src/markup.js"],
   outdir: target,
   bundle: true,
   minify: true,

@@ -6,7 +6,7 @@ fresh="$(mktemp -d)"
 trap 'rm -rf "$fresh"' EXIT
 npm ci --no-audit --no-fund --silent
 node build.mjs "$fresh"
-for file in cube.js curves.js markup.js THIRD_PARTY_LICENSES.txt; do
+for file in chart.js cube.js curves.js markup.js THIRD_PARTY_LICENSES.txt; do
   cmp "$fresh/$file" "../../assets/$file" || {
     echo "assets/$file is not what the sources build: run 'npm ci && npm run build' in lab/frontend" >&2
     exit 1

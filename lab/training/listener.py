@@ -39,7 +39,7 @@ class Listener:
         session: the training.
         record: where it is written down.
         is_watched: whether, at a time of `time.monotonic`, somebody looks at the cube.
-        keep_copy: takes a copy of the model whenever the training begins, pauses or ends.
+        keep_copy: takes a copy of the model whenever the training begins, validates, pauses or ends.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class Listener:
             case ValidationEvent():
                 values = event.losses | {"total": event.total} | asdict(event.measures)
                 self.record.add_validation(event.step, values)
+                self._keep_copy(copy_model(self.session))
                 self._must_keep = True
                 self._picture(event.step)
             case ChangeEvent():

@@ -53,7 +53,7 @@ class TrainingService:
         store: all runs.
         interrupted: ids of the runs that an earlier process left unfinished, found at the start.
         draft: settings of the next run, shared by all tabs.
-        last_copy: the student of the newest training as it began, was last paused, or ended.
+        last_copy: the student of the newest training as it began, was last validated or paused, or ended.
     """
 
     def __init__(self, runs: Path, *, draft: Settings, prepare: Prepare = prepare_data) -> None:

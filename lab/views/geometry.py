@@ -12,6 +12,7 @@ from cellnet.lattice.geometry import filling_ratios
 from cellnet.settings import PRESET_NAMES, Settings, get_value, preset, with_changes
 from lab.calibration import SECONDS, Calibrations
 from lab.components import cube
+from lab.components.chart import chart
 from lab.figures.geometry import (
     KIND_COLORS,
     VIEWS,
@@ -382,9 +383,9 @@ def _distances(settings: Settings) -> None:
         help="How many cells a cell sees on average at each distance, over the whole cube. The bands are "
         "the tiers, the dotted lines their thresholds.",
     )
-    st.plotly_chart(
+    chart(
         distance_figure(settings.lattice),
         key="geometry_distances",
-        config={"displaylogo": False},
-        alt="Neighbors per cell at each distance, with the bands of the three tiers",
+        label="Neighbors per cell at each distance, with the bands of the three tiers",
+        tools=True,
     )

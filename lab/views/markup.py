@@ -35,6 +35,8 @@ STYLE: Final = """
 .lab-said { font-size: .9rem; margin-top: .2rem; }
 .lab-said q { font-style: italic; }
 .lab-note { font-size: .86rem; margin: .7rem 0 0; opacity: .8; }
+.lab-command { margin: 0; padding: .7rem .9rem; border-radius: .5rem; background: rgba(128, 140, 152, .13);
+  font-size: .82rem; white-space: pre-wrap; overflow-wrap: anywhere; user-select: all; }
 .lab-link { display: block; margin-top: .7rem; padding: .42rem .75rem; border-radius: .5rem;
   text-align: center;
   border: 1px solid rgba(128, 140, 152, .4); color: inherit !important; text-decoration: none !important; }
@@ -145,6 +147,11 @@ def facts_markup(facts: Mapping[str, str]) -> str:
 def note_markup(text: str) -> str:
     """A sentence in small letters."""
     return f'<p class="lab-note">{escape(text)}</p>'
+
+
+def command_markup(text: str) -> str:
+    """A line for a terminal, which a click selects; what colors code takes the browser seconds to load."""
+    return f'<pre class="lab-command">{escape(text)}</pre>'
 
 
 def link_markup(text: str, address: str, *, help: str) -> str:

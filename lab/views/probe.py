@@ -29,7 +29,6 @@ from lab.views.scrub import LATTICE_STEP_HELP
 MAX_SENTENCES: Final = 12
 MAX_CHARACTERS: Final = 4000
 NEAREST: Final = 10
-CHART: Final = {"displaylogo": False, "displayModeBar": False}
 KEPT: Final[dict[str, Any]] = {"bind": "query-params", "persist_state": "session"}
 """Of every control: its value is in the address, and is there again when one comes back to it."""
 _TEXT: Final = Choice("probe_text")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from lab.components.chart import chart
 from lab.figures.probe import (
     cosines,
     decades,
@@ -18,7 +19,6 @@ from lab.figures.probe import (
     surfaces_figure,
 )
 from lab.views.probe import (
-    CHART,
     Asked,
     choose_log,
     choose_number,
@@ -66,7 +66,11 @@ def compare(asked: Asked) -> None:
     if count > 2:
         st.markdown("**All sentences**, pair by pair: cosines")
         matrices = {"teacher": teacher, "student": student, "in the cube, at the end": states[-1]}
-        st.plotly_chart(matrices_figure(matrices), config=CHART, key="probe_matrices")
+        chart(
+            matrices_figure(matrices),
+            key="probe_matrices",
+            label="Cosines of all sentences, pair by pair",
+        )
 
 
 def _charts(asked: Asked, first: int, second: int) -> None:
@@ -76,12 +80,20 @@ def _charts(asked: Asked, first: int, second: int) -> None:
         st.markdown("**How alike**, step by step")
         states = state_cosines(found.states[[first, second]], asked.reference)
         panels = pair_panels(found, states, first, second)
-        st.plotly_chart(lines_figure(panels, height=240), config=CHART, key="probe_pair")
+        chart(
+            lines_figure(panels, height=240),
+            key="probe_pair",
+            label="How alike the two sentences are, step by step",
+        )
     with narrow:
         st.markdown("**Surface**, the codes of the two")
         one, other = found.surface_in[first], found.surface_in[second]
         surfaces = {"first": one, "second": other, "second - first": other - one}
-        st.plotly_chart(surfaces_figure(surfaces, asked.dark, height=215), config=CHART, key="probe_codes")
+        chart(
+            surfaces_figure(surfaces, asked.dark, height=215),
+            key="probe_codes",
+            label="Surface codes of the two sentences and their difference",
+        )
 
 
 @st.fragment
@@ -122,20 +134,20 @@ def where(asked: Asked, first: int, second: int) -> None:
                 height=340,
                 selected=cell,
             )
-    chart, states_of_cell = st.columns([2, 3], gap="medium")
-    with chart:
+    by_depth, states_of_cell = st.columns([2, 3], gap="medium")
+    with by_depth:
         st.caption("Distance by depth below the surface")
-        st.plotly_chart(
+        chart(
             depth_figure(apart, asked.inspection.dimensions, log=log, height=230),
-            config=CHART,
             key="probe_apart",
+            label="Distance of the two by depth below the surface and lattice step",
         )
     with states_of_cell:
         x, y, z = _position(cell, asked.inspection.dimensions)
         what = "where they differ most; click another in a cube" if CELL.value is None else "chosen"
         st.caption(f"States of cell ({x}, {y}, {z}) after {at} lattice steps: {what}")
         pair = {"first": states[first, at, cell], "second": states[second, at, cell]}
-        st.plotly_chart(states_figure(pair), config=CHART, key="probe_cell")
+        chart(states_figure(pair), key="probe_cell", label="States of the cell, channel by channel")
 
 
 def _position(cell: int, dimensions: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -18,6 +18,7 @@ from cellnet.measures import Embeddings
 from cellnet.model import CellNet
 from cellnet.repair import damage_costs, explained_variance, measure_repair, usual_damages
 from lab.colors import EXPERT_COLORS
+from lab.components.chart import chart
 from lab.figures.probe import (
     CellValues,
     activity,
@@ -32,7 +33,6 @@ from lab.students import Student
 from lab.views.address import arrived, number, publish
 from lab.views.choice import Choice
 from lab.views.probe import (
-    CHART,
     KEPT,
     Asked,
     choose_log,
@@ -296,12 +296,12 @@ def _effect(asked: Asked, damaged: Inspection, row: int) -> None:
     intact, repair = asked.inspection, measure_repair(asked.inspection, damaged)
     what = damaged.intervention
     last = what.from_step if what.to_step is None else what.to_step
-    st.plotly_chart(
+    chart(
         lines_figure(
             damage_panels(intact, damaged, repair, row), height=290, shaded=(what.from_step, last + 1)
         ),
-        config=CHART,
         key="probe_damage",
+        label="Cosine with the teacher and distance to the intact run, step by step",
     )
     st.caption(
         "Gray: the steps in which the damage acts. Distance: ‖damaged - intact‖ / ‖intact‖ of the states. "
@@ -401,7 +401,7 @@ def _sweep(asked: Asked) -> None:
     if not asked.student.held_out:
         need_sentences(asked.shelf, asked.student, "sweep", "It takes held-out sentences of the run.")
         return
-    controls, chart = st.columns([2, 6], gap="large")
+    controls, costs_place = st.columns([2, 6], gap="large")
     with controls:
         size: int = st.segmented_control(
             "Held-out sentences",
@@ -422,10 +422,14 @@ def _sweep(asked: Asked) -> None:
             width="stretch",
         ):
             st.session_state["probe_swept"] = key
-    with chart:
+    with costs_place:
         if st.session_state.get("probe_swept") != key:
             st.caption("Not measured yet for this student.")
             return
         with st.spinner(f"Carrying {len(sample):,} sentences with each damage …"):
             costs = _costs(asked.student.model, sample, key)
-        st.plotly_chart(costs_figure(costs, EXPERT_COLORS), config=CHART, key="probe_costs")
+        chart(
+            costs_figure(costs, EXPERT_COLORS),
+            key="probe_costs",
+            label="Explained variance that each damage costs",
+        )

@@ -7,6 +7,7 @@ from typing import Final, Literal
 import streamlit as st
 
 from cellnet.errors import DataError
+from lab.components.chart import chart
 from lab.figures.probe import (
     CellValues,
     activity,
@@ -22,7 +23,6 @@ from lab.figures.probe import (
     surfaces_figure,
 )
 from lab.views.probe import (
-    CHART,
     KEPT,
     Asked,
     choose_log,
@@ -70,15 +70,27 @@ def _embedding(asked: Asked, row: int) -> None:
     teacher, answer = found.teacher[row], found.readouts[row, -1]
     code, read = found.surface_in[row], found.surface_out[row, ..., 0]
     st.markdown("**Embedding**, of the teacher and of the student")
-    st.plotly_chart(strips_figure(teacher, answer, asked.dark), config=CHART, key="probe_strips")
+    chart(
+        strips_figure(teacher, answer, asked.dark),
+        key="probe_strips",
+        label="Embedding of the teacher and of the student, number by number",
+    )
     wide, narrow = st.columns([7, 3], gap="medium")
     with wide:
         st.markdown("**Surface**, the code that goes in and channel 0 of what comes out")
         surfaces = {"in": code, "out": read, "out - in": read - code}
-        st.plotly_chart(surfaces_figure(surfaces, asked.dark), config=CHART, key="probe_surfaces")
+        chart(
+            surfaces_figure(surfaces, asked.dark),
+            key="probe_surfaces",
+            label="Surface as it goes in and as it comes out, and their difference",
+        )
     with narrow:
         st.markdown("**Dimension by dimension**")
-        st.plotly_chart(scatter_figure(teacher, answer, height=270), config=CHART, key="probe_scatter")
+        chart(
+            scatter_figure(teacher, answer, height=270),
+            key="probe_scatter",
+            label="Student over teacher, a point for each dimension",
+        )
 
 
 @st.fragment
@@ -107,15 +119,17 @@ def travel(asked: Asked, row: int) -> None:
         view = choose_view("probe_view")
     with step_place:
         at = choose_step(shown, "probe_step_at")
-    chart, cube = st.columns([4, 5], gap="medium")
-    with chart:
-        st.plotly_chart(
+    charts, cube = st.columns([4, 5], gap="medium")
+    with charts:
+        chart(
             depth_figure(shown, asked.inspection.dimensions, log=log, height=230),
-            config=CHART,
             key="probe_depths",
+            label=f"By depth below the surface and lattice step: {shown.label}",
         )
-        st.plotly_chart(
-            lines_figure(step_panels(asked.inspection, row), height=230), config=CHART, key="probe_steps"
+        chart(
+            lines_figure(step_panels(asked.inspection, row), height=230),
+            key="probe_steps",
+            label="Step by step: cosine with the teacher, and change",
         )
     with cube:
         colored = decades(shown) if log else shown

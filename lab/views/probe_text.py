@@ -15,6 +15,7 @@ from cellnet.loading import LoadedDecoder, LoadedModel, load_decoder, train_deco
 from cellnet.teacher import teacher_fingerprint
 from lab.server import get_service
 from lab.students import Student
+from lab.views.markup import command_markup
 from lab.views.probe import Asked, nearest, quote
 
 _KEPT: Final = 2
@@ -57,7 +58,7 @@ def _generated(asked: Asked, row: int) -> None:
     if not folder.is_dir():
         st.caption("generated: by a decoder that learns to write")
         st.info("No decoder has been trained for this run. Train one in a terminal, then reload this page:")
-        st.code(train_decoder_command(loaded, folder), language="sh", wrap_lines=True)
+        st.html(command_markup(train_decoder_command(loaded, folder)))
         return
     changed = folder.stat().st_mtime_ns
     try:

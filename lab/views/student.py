@@ -8,7 +8,7 @@ from typing import Final
 import streamlit as st
 
 from cellnet.errors import CellnetError
-from lab.students import LIVE, Student, StudentShelf
+from lab.students import LIVE, PATIENCE, Student, StudentShelf
 from lab.training import TrainingService
 from lab.views.address import arrived, publish
 from lab.views.choice import Choice
@@ -16,6 +16,8 @@ from lab.views.source import RUN, choose_run
 
 STEP: Final = "step"
 """Name in the address of every page that shows a student, so that one can link to it."""
+_GLANCE: Final = 0.2
+"""Seconds that a page waits for the batch under way before it shows what there is."""
 _RUN_BEFORE: Final = "student_run_before"
 _LINE: Final = "display: flex; flex-wrap: wrap; gap: .2rem 1.6rem; font-variant-numeric: tabular-nums"
 
@@ -103,15 +105,19 @@ def _choose_step(service: TrainingService, run: str) -> int | None:
 
 
 def _live_student(service: TrainingService, shelf: StudentShelf, page: str) -> Student:
+    """The copy that this session looks at.
+
+    Who opens the page waits for no batch that takes long, such as one with a validation, but gets the copy
+    of the last validation then; who asks for a newer one waits.
+    """
     key = f"{page}_live"
-    st.button(
+    asked = st.button(
         "Refresh",
         key=f"{page}_refresh",
-        on_click=lambda: st.session_state.pop(key, None),
         help="Copy the student again as it is now. Until then you look at the same training step.",
         width="stretch",
     )
     held: Student | None = st.session_state.get(key)
-    if held is None or service.snapshot().run_id not in (None, held.run):
-        held = st.session_state[key] = shelf.get(LIVE)
+    if asked or held is None or service.snapshot().run_id not in (None, held.run):
+        held = st.session_state[key] = shelf.get(LIVE, wait=PATIENCE if asked else _GLANCE)
     return held

@@ -17,6 +17,16 @@ from lab.components.cube import EMPTY
 CUBE = ".cellnet-cube"
 CURVES = ".cellnet-curves"
 
+BOXES = "all => all.map((one) => one.getBoundingClientRect().toJSON())"
+LOG_OF_CHARTS = """
+    window.log = [];
+    new MutationObserver(() => {
+      const counts = [".cellnet-chart", ".cellnet-chart .main-svg:first-child"].map(
+        (selector) => document.querySelectorAll(selector).length);
+      if (counts[0] === 3 && String(counts) !== String(window.log.at(-1))) window.log.push(counts);
+    }).observe(document, { childList: true, subtree: true });"""
+"""Writes down how many charts the page has, and how many of them are drawn, whenever that changes."""
+
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -315,6 +325,45 @@ def test_no_button_offers_to_upload_the_figure(url: str, open_page: OpenPage) ->
         "all => all.map((one) => one.dataset.title)"
     )
     assert titles == ["Download plot", "Zoom", "Pan", "Zoom in", "Zoom out", "Reset axes"]
+
+
+def test_the_page_is_shown_before_its_charts_which_are_drawn_one_by_one(
+    url: str, open_page: OpenPage
+) -> None:
+    page = open_page(f"{url}/charts", script=LOG_OF_CHARTS)
+    charts = page.locator(".cellnet-chart")
+    expect(charts.locator(".main-svg:first-child")).to_have_count(3)
+    shown, *drawn = page.evaluate("window.log")
+    assert shown == [3, 0]  # all three have their place when the first is drawn
+    assert [count for _, count in drawn] == [1, 2, 3]
+    assert [box["height"] for box in charts.evaluate_all(BOXES)] == [150, 200, 250]
+
+
+def test_a_chart_changes_in_place(url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{url}/charts")
+    charts = page.locator(".cellnet-chart")
+    expect(charts.locator(".main-svg:first-child")).to_have_count(3)
+    plots = page.query_selector_all(".js-plotly-plot")
+    page.get_by_role("slider", name="Factor").press("ArrowRight")
+    expect(page.get_by_role("img", name="Line 2 to 2")).to_have_attribute("data-updates", "2")
+    assert [plot.evaluate("plot => plot.data[0].y") for plot in plots] == [[0, 2], [1, 2], [2, 2]]
+    assert charts.locator(".modebar").count() == 1
+
+
+def test_a_cube_goes_on_with_the_graphics_context_of_one_that_left(url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{url}/pair")
+    cubes = page.locator(CUBE)
+    expect(cubes).to_have_count(2)
+    expect_counts(page, "8 \u00d7 8 \u00d7 8", 2)
+    before = page.query_selector_all(f"{CUBE} canvas")
+    page.get_by_role("link", name="Other").click()
+    expect(page.get_by_text("Another page")).to_be_visible()
+    expect(page.locator(f"{CUBE} canvas")).to_have_count(0)
+    page.get_by_role("link", name="Films").click()
+    expect_counts(page, "8 \u00d7 8 \u00d7 8", 2)
+    assert all(canvas.evaluate("canvas => canvas.isConnected") for canvas in before)
+    for each in cubes.locator("canvas").all():
+        expect_colors(each, 100)
 
 
 def test_a_large_cube_sends_its_faces_once_and_then_colors_only(url: str, open_page: OpenPage) -> None:

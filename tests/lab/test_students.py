@@ -136,6 +136,13 @@ def test_asking_while_the_training_ends_never_hangs(service: TrainingService, sh
     assert max(seen) <= 30
 
 
+def test_each_validation_leaves_a_copy_for_who_does_not_wait(service: TrainingService) -> None:
+    started(service, validate_every=2)
+    seen = service.wait_for(lambda seen: len(seen.validation) > 3, PATIENCE)
+    assert service.last_copy is not None
+    assert service.last_copy.step >= seen.validation.steps[-2] > 0
+
+
 def test_a_slow_batch_gives_the_older_copy_and_the_next_call_the_newer_one(
     service: TrainingService, shelf: StudentShelf
 ) -> None:

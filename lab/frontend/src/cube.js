@@ -19,6 +19,8 @@ const CLICK_SLACK = 4;
 const CAMERA_RESTS = 500;
 const AFTER_DRAWING = 50;
 const SHAPES_KEPT = 24;
+/** So many faces are sent sooner than a part of the page is drawn. */
+const FEW_FACES = 2000;
 const KEYS = {
   ArrowLeft: (stage) => stage.turn(10, 0),
   ArrowRight: (stage) => stage.turn(-10, 0),
@@ -36,6 +38,9 @@ const KEYS = {
 /** Newest shapes by their keys: a view that is mounted elsewhere on the page goes on with its own at once. */
 const shapes = new Map();
 
+/** Found out at the first cube: a context takes a software renderer a fifth of a second, as long as all else. */
+let offersWebGL;
+
 function keepShape(shape) {
   shapes.delete(shape.key);
   shapes.set(shape.key, shape);
@@ -52,6 +57,8 @@ class CubeView {
   #reporting = 0;
   #telling = 0;
   #started = null;
+  reported = "";
+  told = "";
   pictures = new Map();
 
   constructor(parent) {
@@ -74,7 +81,7 @@ class CubeView {
   receive(bytes, setState) {
     this.setState = setState;
     const { header, arrays } = unpack(bytes);
-    feeds.follow(this, header.feed, (news) => this.#take(unpack(news)), () => this.reported ?? "");
+    feeds.follow(this, header.feed, (news) => this.#take(unpack(news)), () => this.reported);
     this.#take({ header, arrays });
   }
 
@@ -125,23 +132,24 @@ class CubeView {
     this.sizes.disconnect();
     this.cameras.close();
     this.player.close();
-    this.stage?.destroy();
+    this.stage?.leave();
     this.host.remove();
   }
 
   /** Starts WebGL at the first scene; says what to do where there is none. */
   #ready() {
     if (this.stage) return true;
-    if (!document.createElement("canvas").getContext("webgl2")) {
+    offersWebGL ??= document.createElement("canvas").getContext("webgl2") !== null;
+    if (!offersWebGL) {
       this.host.dataset.error = "webgl";
       this.overlay.say(NO_WEBGL);
       return false;
     }
-    this.stage = new Stage(this.container, () => this.#cameraMoved());
-    this.stage.canvas.addEventListener("webglcontextlost", () => {
+    const lost = () => {
       this.host.dataset.error = "lost";
       this.overlay.say(LOST);
-    });
+    };
+    this.stage = Stage.enter(this.container, () => this.#cameraMoved(), lost);
     this.ink = null;
     this.#takeTheme();
     return true;
@@ -154,15 +162,17 @@ class CubeView {
     for (const [number, scene, { colors }] of pictures) {
       const shape = shapes.get(scene.geometry) ?? own.get(scene.geometry);
       if (!shape) {
-        this.#reportGeometry("");
+        this.told = null;
+        this.#reportGeometry([]);
         if (!this.scene) this.overlay.say(WAITING);
         return false;
       }
       found.set(number, { scene, shape, colors });
     }
     this.pictures = found;
-    for (const { shape } of found.values()) keepShape(shape);
-    this.#reportGeometry([...new Set(pictures.map(([, scene]) => scene.geometry))].join(" "));
+    const used = [...found.values()].map(({ shape }) => shape);
+    used.forEach(keepShape);
+    this.#reportGeometry(used);
     return true;
   }
 
@@ -213,15 +223,18 @@ class CubeView {
   }
 
   /**
-   * Python leaves the faces out of a message once it knows that this view holds them. It is told after the drawing:
-   * Streamlit sends a report together with what someone enters before the browser gets to send it, and then draws
-   * anew only the part of the page that the report concerns.
+   * Python leaves the faces out of a message once it knows that this view holds them. Each report makes it draw that
+   * part of the page anew, so that it hears of large shapes only. It is told after the drawing: Streamlit sends a
+   * report together with what someone enters before the browser gets to send it, and then draws anew only the part
+   * of the page that the report concerns.
    */
-  #reportGeometry(key) {
-    if (this.reported === key) return;
-    this.reported = key;
+  #reportGeometry(held) {
+    this.reported = names(held);
+    const told = names(held.filter(({ cells }) => cells.length > FEW_FACES));
+    if (this.told === told) return;
+    this.told = told;
     clearTimeout(this.#telling);
-    this.#telling = setTimeout(() => this.setState("geometry", key), AFTER_DRAWING);
+    this.#telling = setTimeout(() => this.setState("geometry", told), AFTER_DRAWING);
   }
 
   #placeCamera() {
@@ -357,6 +370,9 @@ class CubeView {
     savePicture(this.stage.canvas, this.scene, this.table, this.ink, this.paper);
   }
 }
+
+/** Keys of shapes, each once. */
+const names = (shapes) => [...new Set(shapes.map(({ key }) => key))].join(" ");
 
 /** Nine numbers, short enough for an address. */
 const inWords = ({ position, focalPoint, viewUp }) =>

@@ -5,34 +5,10 @@ import style from "./curves/style.css";
 import { feeds } from "./feeds.js";
 import { Gate, Latest, component, element, markDrawn } from "./host.js";
 import { unpack } from "./payload.js";
-
-// The buttons are listed, and no server is named, because plotly.js 4 by itself offers "Share chart...",
-// which uploads the figure to another host.
-const CONFIG = {
-  displaylogo: false,
-  responsive: false,
-  plotlyServerURL: "",
-  modeBarButtons: [["toImage"], ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
-  toImageButtonOptions: { format: "svg", filename: "curves" },
-};
+import { CONFIG, loadPlotly } from "./plotly.js";
 
 /** Milliseconds during which lines may go beyond the upper or lower end of their axis. */
 const AXES_STAY = 6000;
-
-let plotly;
-
-/** plotly.js is a classic script that leaves one global behind, so that it is loaded as one, once. */
-function loadPlotly(address) {
-  plotly ??= new Promise((resolve, reject) => {
-    const script = element("script", { src: address });
-    script.addEventListener("load", () => resolve(window.Plotly));
-    script.addEventListener("error", () =>
-      reject(new Error(`The lab could not load ${address}. Is the server still running? Reload this page.`)),
-    );
-    document.head.append(script);
-  });
-  return plotly;
-}
 
 class CurvesView {
   #gate = new Gate();
@@ -134,7 +110,7 @@ class CurvesView {
       this.figure,
       traces(header, arrays, this.ui.hidden),
       layout(header, arrays, width, this.#theme(), this.ui),
-      CONFIG,
+      { ...CONFIG, toImageButtonOptions: { format: "svg", filename: "curves" } },
     );
     if (!this.listening) this.#listen();
     this.logButton.setAttribute("aria-pressed", String(this.ui.log));

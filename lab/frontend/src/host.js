@@ -37,10 +37,14 @@ export function sendAtOnce(trigger) {
   }
 }
 
-/** Draws only the newest frame, once per refresh of the screen: one that comes late is never drawn. */
+/**
+ * Draws only the newest frame, once per refresh of the screen: one that comes late is never drawn. The first waits
+ * until the screen shows the page around it, because WebGL and Plotly take much longer to begin than to go on.
+ */
 export class Latest {
   #draw;
   #request = 0;
+  #began = false;
 
   constructor(draw) {
     this.#draw = draw;
@@ -49,7 +53,7 @@ export class Latest {
 
   offer(frame) {
     this.frame = frame;
-    this.#request ||= requestAnimationFrame(() => this.#take());
+    this.#request ||= requestAnimationFrame(() => (this.#began ? this.#take() : setTimeout(() => this.#take())));
   }
 
   cancel() {
@@ -61,7 +65,8 @@ export class Latest {
     const { frame } = this;
     this.#request = 0;
     this.frame = null;
-    this.#draw(frame);
+    this.#began = true;
+    if (frame) this.#draw(frame);
   }
 }
 

@@ -7,10 +7,12 @@ Run it with ``streamlit run tests/lab/apps/components_server.py``. ``?edge=37`` 
 import time
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 from lab.colors import EXPERT_COLORS, SPLIT_COLORS
 from lab.components import cube, curves
+from lab.components.chart import chart
 from lab.components.cube import Ring, reported
 from lab.films import film
 from lab.scenes import ClipBox, Scene, category_scene, rgb_scene, scalar_scene
@@ -142,6 +144,14 @@ def films() -> None:
     st.caption(f"reported {numbers}")
 
 
+def charts() -> None:
+    st.title("Charts")
+    factor = st.slider("Factor", 1, 5, key="factor")
+    for number in range(3):
+        figure = go.Figure({"data": [{"y": [number, factor]}], "layout": {"height": 150 + 50 * number}})
+        chart(figure, key=f"chart{number}", label=f"Line {number} to {factor}", tools=number == 2)
+
+
 st.set_page_config(layout="wide")
 st.navigation(
     [
@@ -149,5 +159,6 @@ st.navigation(
         st.Page(other, title="Other", url_path="other"),
         st.Page(pair, title="Pair", url_path="pair"),
         st.Page(films, title="Films", url_path="films"),
+        st.Page(charts, title="Charts", url_path="charts"),
     ]
 ).run()

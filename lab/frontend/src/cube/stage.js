@@ -52,11 +52,26 @@ const BORDER = (pixel) => `
   gl_FragData[0] = vec4(shaded, 1.0);
 `;
 
+/** Stages that nothing shows now. A context, with its shaders, takes a software renderer half a second. */
+const idle = [];
+const MOST_IDLE = 4;
+
 export class Stage {
-  /** @param {HTMLElement} container @param {() => void} onCamera called after every change of the camera */
-  constructor(container, onCamera) {
-    this.container = container;
-    this.onCamera = onCamera;
+  /**
+   * A stage that was left, or else a new one.
+   * @param {HTMLElement} container
+   * @param {() => void} onCamera called after every change of the camera
+   * @param {() => void} onLost called when the browser takes the graphics context away
+   */
+  static enter(container, onCamera, onLost) {
+    const stage = idle.pop() ?? new Stage();
+    Object.assign(stage, { container, onCamera, onLost });
+    stage.surface.setContainer(container);
+    stage.interactor.bindEvents(container);
+    return stage;
+  }
+
+  constructor() {
     this.renderer = vtkRenderer.newInstance({ automaticLightCreation: false });
     this.renderer.setBackground(0, 0, 0, 0);
     this.#addLight([-0.7, 0.9, 1.5], 0.78);
@@ -64,18 +79,17 @@ export class Stage {
     this.window = vtkRenderWindow.newInstance();
     this.window.addRenderer(this.renderer);
     this.surface = vtkOpenGLRenderWindow.newInstance();
-    this.surface.setContainer(container);
     this.window.addView(this.surface);
     this.interactor = vtkInteractor.newInstance();
     this.interactor.setInteractorStyle(vtkInteractorStyle.newInstance());
     this.interactor.setView(this.surface);
     this.interactor.initialize();
-    this.interactor.bindEvents(container);
     this.camera = this.renderer.getActiveCamera();
     this.camera.setViewAngle(22);
     this.#makeMesh();
     this.#makeFrame();
-    this.subscription = this.camera.onModified(() => this.onCamera());
+    this.camera.onModified(() => this.onCamera());
+    this.canvas.addEventListener("webglcontextlost", () => this.#lose());
   }
 
   get canvas() {
@@ -236,8 +250,24 @@ export class Stage {
     return this.faces.hit(near, normalize(far.map((value, axis) => value - near[axis])));
   }
 
-  destroy() {
-    this.subscription.unsubscribe();
+  /** Nothing shows it any more, until it is entered again. */
+  leave() {
+    this.onCamera = this.onLost = () => {};
+    this.interactor.unbindEvents();
+    this.surface.setContainer(null);
+    if (!this.lost && idle.length < MOST_IDLE) idle.push(this);
+    else this.#destroy();
+  }
+
+  #lose() {
+    this.lost = true;
+    this.onLost();
+    if (!idle.includes(this)) return;
+    idle.splice(idle.indexOf(this), 1);
+    this.#destroy();
+  }
+
+  #destroy() {
     const context = this.surface.getContext();
     this.interactor.delete();
     this.surface.delete();

@@ -1,0 +1,34 @@
+"""A chart that waits until the page stands, and then changes in place: one Plotly figure per key.
+
+Streamlit draws its charts while it builds the page, which shows nothing before all of them are there, and
+draws each anew whenever its data change.
+"""
+
+import json
+import time
+from typing import Final
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from lab.assets import loader
+from lab.components.payload import pack
+
+_component: Final = st.components.v2.component(
+    "cellnet_chart", js=loader("chart.js", "plotly.js"), isolate_styles=False
+)
+
+
+def chart(figure: go.Figure, *, key: str, label: str, tools: bool = False) -> None:
+    """Show a figure, as wide as its place, in the font and the colors of the page where it names no others.
+
+    Args:
+        figure: with its height.
+        key: identity of the chart; one key is one mounted figure.
+        label: what it shows, for its description.
+        tools: whether it offers buttons to zoom and to save it while the pointer is over it.
+    """
+    plain = json.loads(figure.to_json())
+    del plain["layout"]["template"]
+    header = {"figure": plain, "label": label, "tools": tools, "seq": 0, "sent": time.time() * 1000.0}
+    _component(key=key, data=pack(header, {}))
