@@ -13,6 +13,7 @@ STYLE: Final = """
 <style>
 .stMainBlockContainer { padding-inline: 2rem; padding-bottom: 2rem; }
 [data-testid="stStatusWidget"], [class*="st-key-newer-"] { display: none; }
+.st-key-geometry_preset [role="radiogroup"] { flex-wrap: wrap; }
 /* The name of a button's key is by default too pale on the button. */
 .stButton button kbd { color: inherit; opacity: 1; }
 .lab-status { display: flex; flex-wrap: wrap; align-items: baseline; gap: .2rem 1.6rem;

@@ -73,9 +73,9 @@ def data_note(settings: Settings) -> str:
     if 0 < limit < _ALL_SENTENCES:
         return (
             f"Learns from {limit:,} of the about {_ALL_SENTENCES:,} English sentences in Python's own "
-            "documentation strings. The teacher embeds them once, before the first step; with "
-            f"{FIRST_LIMIT:,} sentences that takes about 10 to 20 seconds on two cores, with all of them "
-            "(limit 0) 1 to 2 minutes. Later starts take them from the cache."
+            "documentation strings. The teacher embeds them once, before the first step: "
+            f"{FIRST_LIMIT:,} sentences in half a minute to a minute on two cores, all of them (limit 0) "
+            "in 1 to 2 minutes. Later starts take them from the cache."
         )
     return (
         f"Learns from all of the about {_ALL_SENTENCES:,} English sentences in Python's own documentation "

@@ -1,5 +1,7 @@
 """The Probe page's way back to text, with a made-up teacher and a decoder trained on its words."""
 
+import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +49,8 @@ def test_without_a_decoder_the_page_says_how_to_train_one(install: Install) -> N
     app = open_probe(probe_text=SENTENCES)
     assert not app.exception
     assert any("No decoder has been trained" in info.value for info in app.info)
-    [command] = [code.value for code in app.code if "train-decoder" in code.value]
-    source, option, step = command.removeprefix("cellnet train-decoder ").split()
+    [command] = re.findall(r"<pre[^>]*>(cellnet train-decoder [^<]*)</pre>", shown(app))
+    source, option, step = unescape(command).removeprefix("cellnet train-decoder ").split()
     assert option == "--step"
     assert load_model(source, Path("nowhere"), step=int(step)).run == run
 
