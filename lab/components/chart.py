@@ -19,16 +19,26 @@ _component: Final = st.components.v2.component(
 )
 
 
-def chart(figure: go.Figure, *, key: str, label: str, tools: bool = False) -> None:
+def chart(figure: go.Figure, *, key: str, label: str, tools: bool = False) -> tuple[str, ...]:
     """Show a figure, as wide as its place, in the font and the colors of the page where it names no others.
 
     Args:
-        figure: with its height.
+        figure: with its height. Where one pans it by dragging, the wheel zooms. Points that have ``ids``
+            can be chosen as its ``dragmode`` and ``clickmode`` say; they stay so while its ``uirevision``
+            stays.
         key: identity of the chart; one key is one mounted figure.
         label: what it shows, for its description.
         tools: whether it offers buttons to zoom and to save it while the pointer is over it.
+
+    Returns:
+        The ids of the points that have just been chosen, in the one run of the page that this caused.
     """
     plain = json.loads(figure.to_json())
     del plain["layout"]["template"]
     header = {"figure": plain, "label": label, "tools": tools, "seq": 0, "sent": time.time() * 1000.0}
-    _component(key=key, data=pack(header, {}))
+    result = _component(key=key, data=pack(header, {}), on_chosen_change=_nothing)
+    return tuple(result.get("chosen") or ())
+
+
+def _nothing() -> None:
+    """Streamlit keeps what a component tells only if there is a callback."""

@@ -115,7 +115,7 @@ def ternary_figure(
     Args:
         frame: the picture.
         at: lattice step, 1..T.
-        cells: the cells to draw, (M,); the points of the first trace are in this order.
+        cells: the cells to draw, (M,), which are the ids of the points.
         region: (N,) bool, cells that stand out; without one all do.
         chosen: a cell to mark.
     """
@@ -128,6 +128,7 @@ def ternary_figure(
         go.Scatter(
             x=places[:, 0],
             y=places[:, 1],
+            ids=[str(cell) for cell in cells.tolist()],
             mode="markers",
             marker={
                 "color": depths[cells],
@@ -184,6 +185,8 @@ def ternary_figure(
         paper_bgcolor=PAPER,
         plot_bgcolor=PAPER,
         dragmode="lasso",
+        clickmode="event+select",
+        uirevision=f"{frame.step} {at} {len(cells)}",
         showlegend=False,
     )
     return figure

@@ -15,6 +15,7 @@ from cellnet.teacher import find_width
 from cellnet.teacher.folders import MINILM
 from cellnet.training import TrainingData
 from lab.components import run_when_newer
+from lab.components.chart import chart
 from lab.embedding_job import EmbeddingJob, JobPhase, JobSnapshot
 from lab.figures.data import (
     COLORINGS,
@@ -65,7 +66,6 @@ _COLUMN: Final = "data_column"
 _TEACHER: Final = "data_teacher"
 _WIDTHS: Final = "data_widths"
 _HEIGHT: Final = 440
-_CHART: Final = {"displaylogo": False, "scrollZoom": True}
 
 
 # What to learn from.
@@ -326,11 +326,11 @@ def lengths(data: SentenceData, settings: DataSettings) -> None:
     if not data.report.kept:
         st.info("There is no sentence to measure. Look at the bad rows for the reasons.")
         return
-    st.plotly_chart(
+    chart(
         length_figure(data, settings),
         key="data_lengths",
-        config=_CHART,
-        alt="How many sentences have which length, by split",
+        label="How many sentences have which length, by split",
+        tools=True,
     )
 
 
@@ -426,11 +426,11 @@ def embeddings(job: EmbeddingJob, settings: Settings | None) -> None:
         bind="query-params",
     )
     shown = _map(data_key(settings), data)
-    st.plotly_chart(
+    chart(
         map_figure(shown, coloring, words or ""),
         key="data_map",
-        config=_CHART,
-        alt="Embeddings in the plane of their two first principal components",
+        label="Embeddings in the plane of their two first principal components",
+        tools=True,
     )
     sample = f"a sample of {len(shown.texts):,} of " if len(shown.texts) < shown.total else ""
     st.caption(f"The teacher's embeddings of {sample}{shown.total:,} sentences, projected by PCA.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 
@@ -13,6 +13,7 @@ from cellnet.data import list_columns
 from cellnet.errors import DataError
 from cellnet.evaluation import LEVEL, SCORES, Estimate, Evaluation, as_dict
 from lab.components import run_when_newer
+from lab.components.chart import chart
 from lab.evaluations import EVALUATIONS, Evaluated, Files, Wish
 from lab.figures.evaluate import (
     NAMES,
@@ -32,7 +33,6 @@ from lab.views.markup import table_markup
 from lab.views.student import facts_line
 from lab.views.upload import choose_column, choose_upload
 
-_CHART: Final[dict[str, Any]] = {"displaylogo": False}
 _SIZES: Final = {200: "200", 500: "500", 1000: "1,000", 3000: "3,000", 0: "all"}
 _ASKED: Final = "evaluate_asked"
 _PAIRS: Final = Choice("evaluate_pairs")
@@ -153,25 +153,55 @@ def show(found: Evaluated, student: Student) -> None:
     level = f"{LEVEL:.0%} intervals, {evaluation.resamples:,} resamples"
     with differences:
         st.html(part("What the student is better in", "", f"paired {level}"))
-        st.plotly_chart(differences_figure(evaluation), key="evaluate_differences", config=_CHART)
+        chart(
+            differences_figure(evaluation),
+            key="evaluate_differences",
+            label="What the student is better in than the others, with intervals",
+            tools=True,
+        )
     with gains:
         st.html(part("Gain per lattice step", "", level))
-        st.plotly_chart(gains_figure(evaluation), key="evaluate_gains", config=_CHART)
+        chart(
+            gains_figure(evaluation),
+            key="evaluate_gains",
+            label="Explained variance gained with each lattice step",
+            tools=True,
+        )
     with novelty:
         st.html(part("By novelty", "", f"{len(evaluation.novelty)} bands of equally many sentences"))
-        st.plotly_chart(novelty_figure(evaluation.novelty), key="evaluate_novelty", config=_CHART)
+        chart(
+            novelty_figure(evaluation.novelty),
+            key="evaluate_novelty",
+            label="Scores by novelty of the sentences",
+            tools=True,
+        )
     silenced, norms, similarity = st.columns(3, gap="large")
     lattice = evaluation.lattice
     with silenced:
         st.html(part("Each expert silenced", "", f"{lattice.sentences:,} sentences"))
-        st.plotly_chart(silenced_figure(evaluation.expert_ablation), key="evaluate_silenced", config=_CHART)
+        chart(
+            silenced_figure(evaluation.expert_ablation),
+            key="evaluate_silenced",
+            label="What each expert silenced costs",
+            tools=True,
+        )
     with norms:
         st.html(part("Output norm", "", "before the gate"))
-        st.plotly_chart(norms_figure(lattice.experts), key="evaluate_norms", config=_CHART)
+        chart(
+            norms_figure(lattice.experts),
+            key="evaluate_norms",
+            label="Norm of what each expert gives in each lattice step",
+            tools=True,
+        )
     with similarity:
         steps = len(lattice.experts.similarity)
         st.html(part("Similarity of what they propose (linear CKA)", "", f"lattice step {steps}"))
-        st.plotly_chart(similarity_figure(lattice.experts, steps), key="evaluate_cka", config=_CHART)
+        chart(
+            similarity_figure(lattice.experts, steps),
+            key="evaluate_cka",
+            label="Similarity of each pair of experts",
+            tools=True,
+        )
     st.download_button(
         "Download as JSON",
         json.dumps(json.loads(to_json(as_dict(evaluation))), indent=1),

@@ -54,13 +54,10 @@ def choose_region(settings: Settings) -> BoolArray | None:
     return region
 
 
-def take_triangle(cells: tuple[int, ...]) -> bool:
-    """Make what was chosen in the triangle the region; returns whether it is news."""
-    if not cells or cells == st.session_state.get(_TRIANGLE):
-        return False
+def take_triangle(cells: tuple[int, ...]) -> None:
+    """Make what was chosen in the triangle the region."""
     st.session_state[_TRIANGLE] = cells
     _REGION.set("triangle")
-    return True
 
 
 def keep_region(page: Page, cells: BoolArray | None) -> None:

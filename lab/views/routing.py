@@ -12,6 +12,7 @@ import streamlit as st
 from cellnet.lattice.geometry import TIERS
 from lab.colors import EXPERT_COLORS
 from lab.components import cube, run_when_newer
+from lab.components.chart import chart
 from lab.figures import inline
 from lab.figures.routing import (
     OVERVIEWS,
@@ -49,7 +50,6 @@ _HEIGHT: Final = 348
 _EMPTY_HEIGHT: Final = 220
 _MOMENT: Final = "routing_moment"
 _KEYS: Final = tuple(f"routing_cube_{name}" for name in ("overview", *TIERS))
-_CHART: Final[dict[str, Any]] = {"displaylogo": False}
 
 
 def choose_source(pictures: Pictures) -> Source:
@@ -176,28 +176,29 @@ def gates(pictures: Pictures, source: Source, region: BoolArray | None) -> None:
     region = region if region is not None and len(region) == count else None
     cells = sampled_cells(count, region)
     with triangle:
-        event = st.plotly_chart(
+        chosen = chart(
             ternary_figure(frame, at, cells, region, CELL.value),
             key="routing_triangle",
-            on_select="rerun",
-            selection_mode=("lasso", "box", "points"),
-            config=_CHART,
+            label="Gates of the cells in the triangle of the three experts",
+            tools=True,
         )
-        _take_selection(event, cells)
+        if chosen:
+            take_triangle(tuple(sorted(map(int, chosen))))
+            st.rerun()
         if count > len(cells):
             st.caption(f"{len(cells):,} of {count:,} cells are drawn.")
     with spread:
         st.html(inline.part("Entropy over the cells", "", "how undecided the gates are"))
-        st.plotly_chart(
-            entropy_per_step(frame.gate, region), key="routing_entropy", config=_CHART, width="stretch"
+        chart(
+            entropy_per_step(frame.gate, region),
+            key="routing_entropy",
+            label="Entropy of the gates over the cells in each lattice step",
+            tools=True,
         )
 
 
 def _moment(pictures: Pictures, source: Source, anew: bool) -> tuple[CubeFrame, int] | None:
-    """The picture and the lattice step of the charts, which stay until a new one is asked for.
-
-    Streamlit forgets what was chosen in a chart as soon as anything in the chart changes.
-    """
+    """The picture and the lattice step of the charts, which stay until a new one is asked for."""
     kept: tuple[Source, CubeFrame, int] | None = st.session_state.get(_MOMENT)
     if kept is None or kept[0] != source or anew:
         frame = pictures.read(chosen_training_step(pictures, source)).frame
@@ -205,19 +206,6 @@ def _moment(pictures: Pictures, source: Source, anew: bool) -> tuple[CubeFrame, 
             return None
         kept = st.session_state[_MOMENT] = (source, frame, chosen_lattice_step(len(frame.gate)))
     return kept[1], kept[2]
-
-
-def _take_selection(event: Any, cells: np.ndarray[Any, np.dtype[np.int64]]) -> None:
-    """What was chosen in the triangle becomes the region, in the cubes too."""
-    chosen = tuple(
-        sorted(
-            int(cells[point["point_index"]])
-            for point in event.selection.points
-            if point["curve_number"] == 0
-        )
-    )
-    if take_triangle(chosen):
-        st.rerun()
 
 
 def over_training(pictures: Pictures, source: Source) -> None:
@@ -234,7 +222,17 @@ def over_training(pictures: Pictures, source: Source) -> None:
     at = chosen_lattice_step(len(summaries[0].gate_mean))
     with usage:
         st.html(inline.part(f"Usage in lattice step {at}", ""))
-        st.plotly_chart(usage_over_training(summaries, at), key="routing_over", config=_CHART)
+        chart(
+            usage_over_training(summaries, at),
+            key="routing_over",
+            label="Mean weight of each expert over the training",
+            tools=True,
+        )
     with entropy:
         st.html(inline.part("Mean entropy of the gate", ""))
-        st.plotly_chart(entropy_over_training(summaries), key="routing_over_entropy", config=_CHART)
+        chart(
+            entropy_over_training(summaries),
+            key="routing_over_entropy",
+            label="Mean entropy of the gate in each lattice step over the training",
+            tools=True,
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 
@@ -13,13 +13,13 @@ from cellnet.interventions import Intervention
 from cellnet.lattice.geometry import TIERS
 from cellnet.repair import damage_costs
 from cellnet.similarity import ExpertMeasures, measure_experts
+from lab.components.chart import chart
 from lab.figures import inline
 from lab.figures.routing import ablation_figure, norms_figure, similarity_figure
 from lab.pictures import Pictures, Source
 from lab.views.awaited import awaited
 from lab.views.scrub import chosen_lattice_step, chosen_training_step
 
-_CHART: Final[dict[str, Any]] = {"displaylogo": False}
 SAMPLE: Final = 64
 """Held-out sentences that the experts are measured on."""
 
@@ -71,14 +71,29 @@ def _measured(found: Measured) -> None:
     norms, costs, similarity = st.columns(3, gap="large")
     with norms:
         st.html(inline.part("Output norm", "", f"training step {found.step:,}"))
-        st.plotly_chart(norms_figure(found.measures), key="routing_norms", config=_CHART)
+        chart(
+            norms_figure(found.measures),
+            key="routing_norms",
+            label="Norm of what each expert gives in each lattice step",
+            tools=True,
+        )
     with costs:
         st.html(inline.part("Ablation cost", "", f"{found.measures.sentences} held-out sentences"))
-        st.plotly_chart(ablation_figure(found.costs), key="routing_costs", config=_CHART)
+        chart(
+            ablation_figure(found.costs),
+            key="routing_costs",
+            label="Explained variance lost with each expert silenced",
+            tools=True,
+        )
     with similarity:
         at = chosen_lattice_step(steps)
         st.html(inline.part("Similarity of what they propose (linear CKA)", "", f"lattice step {at}"))
-        st.plotly_chart(similarity_figure(found.measures, at), key="routing_cka", config=_CHART)
+        chart(
+            similarity_figure(found.measures, at),
+            key="routing_cka",
+            label="Similarity of each pair of experts",
+            tools=True,
+        )
 
 
 def _measure(pictures: Pictures, source: Source) -> Measured:

@@ -36,6 +36,12 @@ def sent(app: AppTest) -> list[dict[str, Any]]:
     return [header for header in headers if "scene" in header]
 
 
+def charts(app: AppTest) -> list[dict[str, Any]]:
+    """The headers that the charts were sent."""
+    headers = [sent_header(part.proto.bytes) for part in app.get("bidi_component")]
+    return [header for header in headers if "figure" in header]
+
+
 def sent_header(message: bytes) -> dict[str, Any]:
     """The header of a message to a component."""
     (length,) = struct.unpack_from("<I", message)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lattice_page import charts
 from streamlit.testing.v1 import AppTest
 from training_data import PATIENCE, small_service, small_settings
 
@@ -105,7 +106,7 @@ def test_sentences_are_embedded_in_the_background_and_become_a_map(service: Trai
     assert get_embedding_job().wait(PATIENCE).phase is JobPhase.DONE
     app.run()
     assert any("Embedded" in success.value for success in app.success)
-    assert len(app.get("plotly_chart")) == 1
+    assert len(charts(app)) == 1
     app.button_group(key="data_coloring").set_value("length").run()
     assert not app.exception
 

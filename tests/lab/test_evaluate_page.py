@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lattice_page import open_page, train
+from lattice_page import charts, open_page, train
 from streamlit.testing.v1 import AppTest
 from tiny_teacher import save_tiny_teacher
 from training_data import PATIENCE, small_settings
@@ -27,7 +27,7 @@ from lab.views.evaluate import scores_markup
 def measured(app: AppTest) -> AppTest:
     for _ in range(300):
         app.run()
-        if app.get("plotly_chart") or app.error:
+        if charts(app) or app.error:
             return app
         time.sleep(0.1)  # the work and the reruns share the processor
     raise AssertionError("nothing was measured")
@@ -50,7 +50,7 @@ def test_a_student_is_measured_when_asked_for(service: TrainingService) -> None:
     app.button(key="evaluate_start").click().run()
     app = measured(app)
     assert not app.exception
-    assert len(app.get("plotly_chart")) == 6
+    assert len(charts(app)) == 6
     for word in ("PCA", "MLP student", "teacher", "recall@10", "effective dimension"):
         assert word in shown(app)
 
@@ -70,7 +70,7 @@ def test_what_goes_wrong_is_told_and_can_be_tried_again(
         assert "have moved" in measured(app).error[0].value
     app.button(key="evaluate_start").click().run()
     assert not measured(app).error
-    assert len(app.get("plotly_chart")) == 6
+    assert len(charts(app)) == 6
 
 
 def test_an_evaluation_ends_when_it_is_stopped(service: TrainingService) -> None:

@@ -89,3 +89,5 @@ def test_turn_pick_cut_compare_and_take_away(serve: Serve, open_page: OpenPage, 
     page.mouse.up()
     expect(page.get_by_text("64 of 64 cells.")).to_be_visible()
     expect_colors(page.locator(f"{CUBE} canvas").nth(1), 30)
+    plot = page.locator(".st-key-routing_triangle .js-plotly-plot")
+    assert plot.evaluate("plot => plot.data[0].selectedpoints.length") == 64

@@ -1,6 +1,6 @@
 // The charts: draws the figures that lab/components/chart.py sends, one after the other, once the page stands.
 
-import { component, element, markDrawn } from "./host.js";
+import { component, element, markDrawn, sendAtOnce } from "./host.js";
 import { unpack } from "./payload.js";
 import { CONFIG, loadPlotly } from "./plotly.js";
 
@@ -35,7 +35,8 @@ class ChartView {
     this.sizes.observe(this.host);
   }
 
-  receive(bytes) {
+  receive(bytes, _, setTrigger) {
+    this.setTrigger = setTrigger;
     const { header } = unpack(bytes);
     const look = JSON.stringify(header.figure);
     if (look !== this.look) this.news = header;
@@ -63,10 +64,27 @@ class ChartView {
     if (!this.news && drawn === this.drawn) return;
     this.drawn = drawn;
     const { data, layout } = structuredClone(this.content.figure);
-    const config = { ...CONFIG, displayModeBar: this.content.tools ? "hover" : false };
+    const chosen = ["lasso", "select"].includes(layout.dragmode);
+    const config = {
+      ...CONFIG,
+      displayModeBar: this.content.tools ? "hover" : false,
+      modeBarButtons: chosen ? [...CONFIG.modeBarButtons, ["lasso2d", "select2d"]] : CONFIG.modeBarButtons,
+      scrollZoom: layout.dragmode === "pan",
+    };
     this.Plotly.react(this.figure, data, { ...layout, width, template: base }, config);
+    this.#listen();
     if (this.news) markDrawn(this.host, this.news);
     this.news = null;
+  }
+
+  /** Tells which points are chosen; there is nothing to listen to before the figure is drawn. */
+  #listen() {
+    if (this.listens) return;
+    this.listens = true;
+    this.figure.on("plotly_selected", (event) => {
+      const ids = (event?.points ?? []).map(({ id }) => id).filter((id) => id !== undefined);
+      if (ids.length) sendAtOnce(() => this.setTrigger("chosen", ids));
+    });
   }
 
   destroy() {
