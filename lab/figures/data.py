@@ -75,7 +75,7 @@ def length_figure(data: SentenceData, settings: DataSettings) -> go.Figure:
         height=320,
         barmode="stack",
         margin={"l": 8, "r": 8, "t": 32, "b": 8},
-        legend={"orientation": "h", "y": 1.14, "x": 1, "xanchor": "right"},
+        legend={"orientation": "h", "y": 1.14, "x": 0},
         xaxis={"title": "characters", "rangemode": "tozero"},
         yaxis={"title": "sentences"},
     )
@@ -183,7 +183,7 @@ def map_figure(shown: EmbeddingMap, coloring: Coloring, find: str = "") -> go.Fi
     figure.update_layout(
         height=_HEIGHT,
         margin={"l": 8, "r": 8, "t": 32, "b": 8},
-        legend={"orientation": "h", "y": 1.08, "x": 1, "xanchor": "right"},
+        legend={"orientation": "h", "y": 1.08, "x": 0},
         xaxis={"title": f"component 1 ({first:.1%} of the variance)", "zeroline": False},
         yaxis={
             "title": f"component 2 ({second:.1%})",

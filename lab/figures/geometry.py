@@ -98,7 +98,7 @@ def distance_figure(lattice: LatticeSettings) -> go.Figure:
             "height": 300,
             "margin": {"l": 8, "r": 8, "t": 34, "b": 8},
             "barmode": "overlay",
-            "legend": {"orientation": "h", "y": 1.16, "x": 1, "xanchor": "right"},
+            "legend": {"orientation": "h", "y": 1.16, "x": 0},
             "xaxis": {"title": "distance between two cells (cells)", "range": [0, end], "zeroline": False},
             "yaxis": {"title": "neighbors per cell, mean", "rangemode": "tozero"},
             "hoverlabel": {"align": "left"},

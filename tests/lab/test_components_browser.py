@@ -348,6 +348,8 @@ def test_a_chart_changes_in_place(url: str, open_page: OpenPage) -> None:
     expect(page.get_by_role("img", name="Line 2 to 2")).to_have_attribute("data-updates", "2")
     assert [plot.evaluate("plot => plot.data[0].y") for plot in plots] == [[0, 2], [1, 2], [2, 2]]
     assert charts.locator(".modebar").count() == 1
+    buttons = charts.locator(".modebar-btn").evaluate_all("all => all.map(button => button.dataset.title)")
+    assert buttons == ["Download plot as a PNG", "Zoom", "Pan", "Zoom in", "Zoom out", "Reset axes"]
 
 
 def test_a_cube_goes_on_with_the_graphics_context_of_one_that_left(url: str, open_page: OpenPage) -> None:

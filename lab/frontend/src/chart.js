@@ -100,6 +100,7 @@ function template(host) {
   const look = getComputedStyle(host);
   const color = (name) => look.getPropertyValue(name).trim();
   const faint = (share) => look.color.replace("rgb(", "rgba(").replace(")", `, ${share})`);
+  const font = { family: color("--st-font"), size: 12, color: look.color };
   const axis = {
     gridcolor: faint(0.15),
     linecolor: faint(0.15),
@@ -111,10 +112,10 @@ function template(host) {
   };
   return {
     layout: {
-      font: { family: color("--st-font"), size: 12, color: look.color },
+      font,
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
-      hoverlabel: { bgcolor: color("--st-background-color"), bordercolor: faint(0.15), font: { color: look.color } },
+      hoverlabel: { bgcolor: color("--st-background-color"), bordercolor: faint(0.15), font },
       xaxis: { ...axis, showgrid: false },
       yaxis: axis,
       coloraxis: { colorbar: { thickness: 16, outlinewidth: 0, tickfont: { color: faint(0.75) } } },
