@@ -21,6 +21,7 @@ from cellnet.evaluation import (
     parameter_count,
     train_perceptron,
 )
+from cellnet.teacher import Teacher
 from lab.jobs import Answer, Jobs
 from lab.students import Student
 from lab.training import TrainingService
@@ -130,7 +131,8 @@ def evaluate_student(
     pairs = bank = None
     if files != NO_FILES:
         stage("loading the teacher", 0, 0)
-        reader = SentenceReader(settings, _CPU, column=files.column, progress=stage, say=read.append)
+        teacher = Teacher.load(settings.embedding, _CPU)
+        reader = SentenceReader(settings, teacher, column=files.column, progress=stage, say=read.append)
         pairs = None if files.pairs is None else reader.pairs(files.pairs)[0]
         bank = None if files.bank is None else reader.bank(str(files.bank), texts).embeddings
     mlp = None

@@ -27,6 +27,7 @@ from cellnet.evaluation import (
 from cellnet.loading import LoadedModel, load_model
 from cellnet.measures import Embeddings
 from cellnet.settings import Settings, with_changes
+from cellnet.teacher import Teacher
 from cellnet.training import TrainingData, prepare_data
 
 
@@ -87,8 +88,9 @@ def run(arguments: argparse.Namespace) -> Result:
         changes["data.source"] = arguments.training_data
     settings = with_changes(loaded.settings, changes)
     device = open_device(settings)
+    teacher = Teacher.load(settings.embedding, device)
     reader = SentenceReader(
-        settings, device, column=arguments.column, progress=EmbeddingProgress(), say=say
+        settings, teacher, column=arguments.column, progress=EmbeddingProgress(), say=say
     )
     pairs, pair_texts = (None, None) if arguments.pairs is None else reader.pairs(arguments.pairs)
     training = _training_data(settings, loaded, with_variants=not arguments.no_mlp)

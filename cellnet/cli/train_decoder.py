@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from cellnet.cli.options import add_model_source, add_setting_flags, changes_from
 from cellnet.cli.output import Result, table
@@ -86,7 +85,7 @@ def run(arguments: argparse.Namespace) -> Result:
             model, embeddings, device=device, progress=lambda done, total: bar(label, done, total)
         )
 
-    texts, embeddings = _held_out(arguments.report_data, data, settings, device)
+    texts, embeddings = _held_out(arguments.report_data, data, settings, teacher)
     train = carry(data.train, "carrying training sentences")
     validation = carry(embeddings, "carrying held-out sentences")
     vocabulary = Vocabulary.of(data.train_texts, teacher.tokenizer, settings.decoder.vocabulary)
@@ -165,13 +164,13 @@ def _keep_aside(rows: int, sentences: int, seed: int) -> tuple[Rows, Rows]:
 
 
 def _held_out(
-    source: str | None, data: TrainingData, settings: Settings, device: torch.device
+    source: str | None, data: TrainingData, settings: Settings, teacher: Teacher
 ) -> tuple[Sequence[str], Embeddings]:
     """Return the sentences to measure on, and their embeddings by the teacher."""
     if source is None:
         return data.validation_texts, data.validation
     reader = SentenceReader(
-        settings, device, column=settings.data.column, progress=EmbeddingProgress(), say=say
+        settings, teacher, column=settings.data.column, progress=EmbeddingProgress(), say=say
     )
     texts = reader.texts(source)
     return texts, reader.embed(texts, Path(source).name)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from cellnet.data import SentencePairs, load_pairs, load_texts
 from cellnet.errors import DataError
@@ -36,19 +35,16 @@ class SentenceReader:
 
     Args:
         settings: of the student.
-        device: where the teacher works.
+        teacher: of the student.
         column: of files that have columns.
         progress: told how many sentences are embedded.
         say: told in a line what was read of each file, and what was left out.
-
-    Raises:
-        TeacherError: if the teacher is not there.
     """
 
     def __init__(
         self,
         settings: Settings,
-        device: torch.device,
+        teacher: Teacher,
         *,
         column: str = "",
         progress: Progress,
@@ -56,7 +52,7 @@ class SentenceReader:
     ) -> None:
         self._settings = settings
         self._column = column
-        self._teacher = Teacher.load(settings.embedding, device)
+        self._teacher = teacher
         self._cache = default_cache_dir(settings.data)
         self._progress = progress
         self._say = say
