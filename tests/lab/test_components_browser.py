@@ -11,6 +11,7 @@ from conftest import PATIENCE, OpenPage, Serve
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from lab.assets import asset_url
 from lab.colors import EXPERT_COLORS, hex_to_rgb
 from lab.components.cube import EMPTY
 
@@ -141,6 +142,18 @@ def test_the_camera_survives_a_reload_and_a_page_switch(url: str, open_page: Ope
     page.get_by_role("button", name="Reset the camera").click()
     wait_for_updates(page, CUBE, 1)
     assert camera(page) != turned
+
+
+def test_a_view_that_has_left_the_page_is_not_drawn(url: str, open_page: OpenPage) -> None:
+    page = open_page(url)
+    wait_for_updates(page, CUBE)
+    page.evaluate(
+        """async (address) => {
+          const { default: component } = await import(address);
+          component()({ data: null, parentElement: document.createElement("div") })();
+        }""",
+        f"{url}/{asset_url('cube.js')}",
+    )
 
 
 def test_a_click_picks_the_cell_under_the_pointer(url: str, open_page: OpenPage) -> None:

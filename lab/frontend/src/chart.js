@@ -27,7 +27,7 @@ function drawNext() {
 class ChartView {
   constructor(parent, plotlyAddress) {
     this.plotlyAddress = plotlyAddress;
-    this.host = element("div", { class: "cellnet-chart", role: "img" });
+    this.host = element("div", { class: "cellnet-chart" });
     this.figure = element("div");
     this.host.append(this.figure);
     parent.append(this.host);
@@ -42,6 +42,7 @@ class ChartView {
     if (look !== this.look) this.news = header;
     this.look = look;
     this.content = header;
+    this.host.setAttribute("role", header.tools ? "figure" : "img"); // an image has no buttons
     this.host.setAttribute("aria-label", header.label);
     this.host.style.height = `${header.figure.layout.height}px`;
     loadPlotly(this.plotlyAddress).then(

@@ -10,14 +10,15 @@
 export function component(View) {
   const views = new WeakMap();
   return ({ data, parentElement, setStateValue, setTriggerValue }) => {
+    const stands = parentElement.isConnected; // or else the page was left while this module was loading
     let view = views.get(parentElement);
-    if (!view) {
+    if (!view && stands) {
       view = new View(parentElement);
       views.set(parentElement, view);
     }
-    view.receive(data, setStateValue, setTriggerValue);
+    if (stands) view.receive(data, setStateValue, setTriggerValue);
     return () => {
-      if (view.host.isConnected || !views.delete(parentElement)) return;
+      if (!view || view.host.isConnected || !views.delete(parentElement)) return;
       view.destroy();
     };
   };
