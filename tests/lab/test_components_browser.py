@@ -358,7 +358,7 @@ def test_a_chart_changes_in_place(url: str, open_page: OpenPage) -> None:
     expect(charts.locator(".main-svg:first-child")).to_have_count(3)
     plots = page.query_selector_all(".js-plotly-plot")
     page.get_by_role("slider", name="Factor").press("ArrowRight")
-    expect(page.get_by_role("img", name="Line 2 to 2")).to_have_attribute("data-updates", "2")
+    expect(page.get_by_role("figure", name="Line 2 to 2")).to_have_attribute("data-updates", "2")
     assert [plot.evaluate("plot => plot.data[0].y") for plot in plots] == [[0, 2], [1, 2], [2, 2]]
     assert charts.locator(".modebar").count() == 1
     buttons = charts.locator(".modebar-btn").evaluate_all("all => all.map(button => button.dataset.title)")
