@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab.assets import loader
-from lab.components.payload import pack
+from lab.components.payload import nothing, pack
 
 _component: Final = st.components.v2.component(
     "cellnet_chart", js=loader("chart.js", "plotly.js"), isolate_styles=False
@@ -36,9 +36,5 @@ def chart(figure: go.Figure, *, key: str, label: str, tools: bool = False) -> tu
     plain = json.loads(figure.to_json())
     del plain["layout"]["template"]
     header = {"figure": plain, "label": label, "tools": tools, "seq": 0, "sent": time.time() * 1000.0}
-    result = _component(key=key, data=pack(header, {}), on_chosen_change=_nothing)
+    result = _component(key=key, data=pack(header, {}), on_chosen_change=nothing)
     return tuple(result.get("chosen") or ())
-
-
-def _nothing() -> None:
-    """Streamlit keeps what a component tells only if there is a callback."""

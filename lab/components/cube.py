@@ -13,7 +13,7 @@ import streamlit as st
 from lab.assets import loader
 from lab.colors import hex_to_rgb
 from lab.components.feeds import FEEDS, Feed, Newer
-from lab.components.payload import SERVER, pack
+from lab.components.payload import SERVER, nothing, pack
 from lab.films import Film
 from lab.scenes import Scene
 
@@ -92,10 +92,10 @@ def cube(
     result = _component(
         key=key,
         data=message(scene, seq=seq, label=label, held=held, feed=feed),
-        on_picked_change=_nothing,
-        on_geometry_change=_nothing,
-        on_camera_change=_nothing,
-        on_number_change=_nothing,
+        on_picked_change=nothing,
+        on_geometry_change=nothing,
+        on_camera_change=nothing,
+        on_number_change=nothing,
     )
     picked = result.get("picked")
     return None if picked is None or scene is None else int(picked)
@@ -186,7 +186,3 @@ def _arrays(scene: Scene, known: set[str]) -> dict[str, Any]:
     faces = {} if geometry.key in known else geometry.arrays()
     known.add(geometry.key)
     return {"colors": scene.colors, **faces}
-
-
-def _nothing() -> None:
-    """Streamlit keeps a state value only if it has a callback."""

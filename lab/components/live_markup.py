@@ -7,7 +7,7 @@ import streamlit as st
 
 from lab.assets import loader
 from lab.components.feeds import FEEDS, Feed
-from lab.components.payload import pack
+from lab.components.payload import nothing, pack
 
 _component = st.components.v2.component("cellnet_live_markup", js=loader("markup.js"), isolate_styles=False)
 
@@ -22,7 +22,7 @@ def live_markup(make: Callable[[], tuple[str, str]], *, key: str) -> None:
         key: identity of the element.
     """
     feed = FEEDS.set(key, Feed(lambda: " ".join(make()), lambda _: _message(make)))
-    _component(key=key, data=_message(make, feed), on_changed_change=_nothing)
+    _component(key=key, data=_message(make, feed), on_changed_change=nothing)
 
 
 def run_when_newer(version: Callable[[], str], *, key: str, pause: float = 0.0) -> None:
@@ -43,7 +43,3 @@ def run_when_newer(version: Callable[[], str], *, key: str, pause: float = 0.0) 
 def _message(make: Callable[[], tuple[str, str]], feed: dict[str, str] | None = None) -> bytes:
     markup, drawn_from = make()
     return pack({"markup": markup, "drawnFrom": drawn_from, "feed": feed}, {})
-
-
-def _nothing() -> None:
-    """Streamlit keeps a trigger only if it has a callback."""
