@@ -18,6 +18,7 @@ from cellnet.embedding import fit_pca
 from cellnet.settings import DataSettings
 from cellnet.training import TrainingData
 from lab.colors import SPLIT_COLORS
+from lab.figures.layout import finished
 
 Coloring = Literal["split", "length"]
 COLORINGS: Final[dict[Coloring, str]] = {"split": "Split", "length": "Length"}
@@ -72,14 +73,11 @@ def length_figure(data: SentenceData, settings: DataSettings) -> go.Figure:
         if 1 < limit <= longest + width:
             figure.add_vline(x=limit, line={"color": "#8a949e", "dash": "dot"}, annotation_text=word)
     figure.update_layout(
-        height=320,
         barmode="stack",
-        margin={"l": 8, "r": 8, "t": 32, "b": 8},
-        legend={"orientation": "h", "y": 1.14, "x": 0},
         xaxis={"title": "characters", "rangemode": "tozero"},
         yaxis={"title": "sentences"},
     )
-    return figure
+    return finished(figure, height=320, legend=True)
 
 
 def _lengths(texts: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -181,9 +179,6 @@ def map_figure(shown: EmbeddingMap, coloring: Coloring, find: str = "") -> go.Fi
         _scatter(figure, shown.points[found], hover[found], f"found ({found.sum():,})", marker)
     first, second = shown.shares
     figure.update_layout(
-        height=_HEIGHT,
-        margin={"l": 8, "r": 8, "t": 32, "b": 8},
-        legend={"orientation": "h", "y": 1.08, "x": 0},
         xaxis={"title": f"component 1 ({first:.1%} of the variance)", "zeroline": False},
         yaxis={
             "title": f"component 2 ({second:.1%})",
@@ -194,7 +189,7 @@ def map_figure(shown: EmbeddingMap, coloring: Coloring, find: str = "") -> go.Fi
         hoverlabel={"align": "left"},
         dragmode="pan",
     )
-    return figure
+    return finished(figure, height=_HEIGHT, legend=True)
 
 
 def _scatter(

@@ -16,6 +16,7 @@ from cellnet.lattice.geometry import TIERS
 from cellnet.settings import Settings
 from cellnet.settings.groups import LatticeSettings
 from lab.colors import EXPERT_COLORS
+from lab.figures.layout import frame
 from lab.figures.words import duration
 from lab.scenes import Scene, category_scene
 from lab.training import Snapshot
@@ -95,10 +96,8 @@ def distance_figure(lattice: LatticeSettings) -> go.Figure:
     return go.Figure(
         [_band_bars(lattice, name, low, high, end, width) for name, low, high in bands],
         {
-            "height": 300,
-            "margin": {"l": 8, "r": 8, "t": 34, "b": 8},
+            **frame(height=300, legend=True),
             "barmode": "overlay",
-            "legend": {"orientation": "h", "y": 1.16, "x": 0},
             "xaxis": {"title": "distance between two cells (cells)", "range": [0, end], "zeroline": False},
             "yaxis": {"title": "neighbors per cell, mean", "rangemode": "tozero"},
             "hoverlabel": {"align": "left"},

@@ -14,6 +14,7 @@ from cellnet.decoder import Match
 from cellnet.inspection import Inspection
 from cellnet.repair import Repair, cell_difference
 from lab.colors import color_table
+from lab.figures.layout import frame
 from lab.scenes import Dimensions, Scene, scalar_scene
 from lab.series import Curve, Panel
 
@@ -599,18 +600,8 @@ def _figure(
     right: int = 8,
 ) -> go.Figure:
     titled = bool(layout["annotations"])
-    frame = {
-        "height": height,
+    own = {
         "margin": {"l": 8, "r": right, "t": 34 * legend + 26 * titled + 6, "b": 8},
-        "showlegend": legend,
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "y": 1.0 + 46 / height,
-            "yanchor": "bottom",
-        },
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
+        "legend": {"orientation": "h", "x": 0, "y": 1.0 + 46 / height, "yanchor": "bottom"},
     }
-    return go.Figure({"data": list(traces), "layout": layout | frame})
+    return go.Figure({"data": list(traces), "layout": layout | frame(height=height, legend=legend) | own})
