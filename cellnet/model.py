@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cellnet.dynamics import Lattice3D, LatticeOutput
-from cellnet.embedding import PCA, make_codec
+from cellnet.embedding import PCA, make_codec, refine
 from cellnet.encoding import SentenceEncoder
 from cellnet.errors import CheckpointError, SettingsError
 from cellnet.interventions import Intervention
@@ -33,6 +34,7 @@ FORMAT = "cellnet-model"
 VERSION = 2
 MAX_DESCRIPTION_BYTES = 65_536
 CELLS_AT_ONCE = 2**18
+_CELLS_REFINED_AT_ONCE = 2**15
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class CellNet(SentenceEncoder):
 
     def codes(self, embeddings: Float[Tensor, "batch width"]) -> Float[Tensor, "batch code"]:
         """Return the codes (B, n*n) of teacher embeddings (B, D): what is put on the surface."""
-        return self.codec.encode(embeddings).flatten(1)
+        return self.put_on_surface(embeddings).flatten(1)
 
     def embedding_settings(self) -> EmbeddingSettings:
         """Return the settings of the teacher and the codec."""
@@ -105,11 +107,46 @@ class CellNet(SentenceEncoder):
         self.lattice.set_lattice(lattice)
         self.settings = self.settings.replace(lattice=lattice.model_dump())
 
+    def refining(self, steps: int) -> CellNet:
+        """Return this student, sharing its weights, with another ``embedding.refinement_steps``."""
+        other = copy.copy(self)
+        embedding = self.settings.embedding.replace(refinement_steps=steps)
+        other.settings = self.settings.replace(embedding=embedding.model_dump())
+        return other
+
     def set_temperature(self, temperature: float) -> None:
         """Use another gate temperature from now on."""
         gate = self.settings.gate.replace(temperature=temperature)
         self.lattice.gate.temperature.fill_(temperature)
         self.settings = self.settings.replace(gate=gate.model_dump())
+
+    def put_on_surface(
+        self, embeddings: Float[Tensor, "batch width"], *, steps: int | None = None
+    ) -> Float[Tensor, "batch edge edge"]:
+        """Return the surfaces (B, n, n) of teacher embeddings (B, D).
+
+        In evaluation mode the code is refined by ``embedding.refinement_steps`` (see `refine`), for the
+        undamaged cube.
+
+        Args:
+            embeddings: of the teacher.
+            steps: that the cube will make; by default the setting.
+        """
+        surface = self.codec.encode(embeddings)
+        if self.training:
+            return surface
+
+        def read_out(surface: Tensor) -> Tensor:
+            return self.carry(surface, steps=steps, stop_early=False).embeddings
+
+        return refine(
+            surface,
+            embeddings,
+            read_out,
+            self.codec.slope,
+            steps=self.settings.embedding.refinement_steps,
+            at_once=max(1, _CELLS_REFINED_AT_ONCE // self.settings.lattice.cell_count),
+        )
 
     def forward(
         self,
@@ -121,7 +158,24 @@ class CellNet(SentenceEncoder):
         stop_early: bool = True,
     ) -> StudentOutput:
         """Carry teacher embeddings (B, D) through the cube; see `Lattice3D.forward` for the options."""
-        surface_in = self.codec.encode(embeddings)
+        return self.carry(
+            self.put_on_surface(embeddings, steps=steps),
+            steps=steps,
+            keep_trace=keep_trace,
+            intervention=intervention,
+            stop_early=stop_early,
+        )
+
+    def carry(
+        self,
+        surface_in: Float[Tensor, "batch edge edge"],
+        *,
+        steps: int | None = None,
+        keep_trace: bool = False,
+        intervention: Intervention | None = None,
+        stop_early: bool = True,
+    ) -> StudentOutput:
+        """Carry surfaces (B, n, n) through the cube; see `Lattice3D.forward` for the options."""
         states = self.mapper(surface_in)
         lattice = self.lattice(
             states, steps=steps, keep_trace=keep_trace, intervention=intervention, stop_early=stop_early

@@ -95,6 +95,8 @@ class Files:
 
 NO_FILES: Final = Files()
 
+Key = tuple[str, int, int, int, bool, Files]
+
 
 def evaluate_student(
     service: TrainingService,
@@ -178,9 +180,10 @@ class Wish:
     files: Files = NO_FILES
 
     @property
-    def key(self) -> tuple[str, int, int, bool, Files]:
+    def key(self) -> Key:
         """What is the same for equal evaluations."""
-        return self.student.run, self.student.step, self.sentences, self.with_mlp, self.files
+        refinement = self.student.model.settings.embedding.refinement_steps
+        return (self.student.run, self.student.step, refinement, self.sentences, self.with_mlp, self.files)
 
 
 class Evaluations:
@@ -192,7 +195,7 @@ class Evaluations:
     def __init__(self) -> None:
         self._jobs = Jobs()
         self._lock = threading.Lock()
-        self._stages: dict[tuple[str, int, int, bool, Files], Stage] = {}
+        self._stages: dict[Key, Stage] = {}
 
     def begin(self, wish: Wish) -> None:
         """See to it that an evaluation is made, anew if the last attempt failed."""

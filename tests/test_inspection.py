@@ -40,7 +40,7 @@ def test_all_numbers_are_those_of_the_model() -> None:
     batch = torch.from_numpy(rows)
     with torch.no_grad():
         output = model(batch, keep_trace=True)
-        steps = [answer.numpy() for answer, _ in readouts(model, batch)]
+        steps = [answer.numpy() for answer, _ in readouts(model, output.surface_in)]
     trace = output.lattice.trace
     assert found.dimensions == (4, 4, 4)
     assert found.intervention.is_none

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from cellnet.embedding import fit_pca
 from cellnet.errors import CheckpointError
+from cellnet.interventions import Intervention
 from cellnet.model import MODEL_FILE, SETTINGS_FILE, CellNet
 from cellnet.settings import Settings
 
@@ -198,3 +199,65 @@ def test_mixed_precision_follows_full_precision() -> None:
     full, half = gradients
     assert len(full) == len(half)
     assert 0.0 < (full - half).norm() / full.norm() < 0.05
+
+
+def refined(steps: int, kind: str = "linear") -> CellNet:
+    embedding = {"teacher_width": 20, "hidden_size": 8, "type": kind, "refinement_steps": steps}
+    return randomized(make_settings(embedding=embedding)).eval()
+
+
+def error(model: CellNet, y: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return (model(y).embeddings - y).square().sum(dim=1)
+
+
+@pytest.mark.parametrize("kind", ["linear", "autoencoder", "attention", "hierarchical"])
+def test_a_refined_code_brings_the_answer_nearer(kind: str) -> None:
+    y = torch.randn(6, 20, generator=torch.Generator().manual_seed(1))
+    plain, model = refined(0, kind), refined(6, kind)
+    before, after = error(plain, y), error(model, y)
+    assert (after <= before * (1 + 1e-5)).all()
+    assert after.mean() < 0.9 * before.mean()
+    with torch.no_grad():
+        assert torch.equal(model.codes(y), model(y).surface_in.flatten(1))
+        assert not torch.equal(model.codes(y), plain.codes(y))
+    assert torch.equal(error(model.refining(0), y), before)
+    assert torch.equal(error(plain.refining(6), y), after)
+    assert model.settings.embedding.refinement_steps == 6
+
+
+def test_codes_are_not_refined_while_the_student_trains() -> None:
+    y = torch.randn(6, 20, generator=torch.Generator().manual_seed(1))
+    model = refined(6).train()
+    assert torch.equal(model(y).surface_in, refined(0)(y).surface_in)
+
+
+def test_a_code_is_refined_for_the_steps_that_the_cube_makes() -> None:
+    y = torch.randn(6, 20, generator=torch.Generator().manual_seed(1))
+    model, plain = refined(6), refined(0)
+    with torch.no_grad():
+        resting = (model(y, steps=0).embeddings - y).square().sum(dim=1)
+        before = (plain(y, steps=0).embeddings - y).square().sum(dim=1)
+        assert (resting < before).all()
+        assert not torch.equal(model.put_on_surface(y, steps=0), model.put_on_surface(y))
+
+
+def test_refining_leaves_no_gradient_and_works_in_inference_mode() -> None:
+    y = torch.randn(3, 20, generator=torch.Generator().manual_seed(1))
+    expected = refined(4)(y).embeddings
+    model = refined(4)
+    with torch.inference_mode():
+        found = model(torch.randn(3, 20, generator=torch.Generator().manual_seed(1))).embeddings
+    torch.testing.assert_close(found, expected)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    # The connections were made in that mode; a later gradient must not mind.
+    model(y).embeddings.sum().backward()
+    assert all(parameter.grad is not None for parameter in model.codec.to_surface.parameters())
+
+
+def test_damage_is_done_to_the_code_of_the_whole_cube() -> None:
+    y = torch.randn(3, 20, generator=torch.Generator().manual_seed(1))
+    model = refined(4)
+    with torch.no_grad():
+        damaged = model(y, intervention=Intervention(silenced=frozenset({"local"})))
+        assert torch.equal(damaged.surface_in, model(y).surface_in)

@@ -26,6 +26,7 @@ from cellnet.evaluation import (
 )
 from cellnet.loading import LoadedModel, load_model
 from cellnet.measures import Embeddings
+from cellnet.model import CellNet
 from cellnet.settings import Settings, with_changes
 from cellnet.teacher import Teacher
 from cellnet.training import TrainingData, prepare_data
@@ -77,7 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resamples", type=int, default=1000, help="resamples behind each interval (%(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of all that is drawn (%(default)s)")
-    add_setting_flags(parser, "device.device", "data.cache_dir", "embedding.teacher")
+    add_setting_flags(
+        parser, "device.device", "data.cache_dir", "embedding.teacher", "embedding.refinement_steps"
+    )
 
 
 def run(arguments: argparse.Namespace) -> Result:
@@ -96,9 +99,9 @@ def run(arguments: argparse.Namespace) -> Result:
     training = _training_data(settings, loaded, with_variants=not arguments.no_mlp)
     texts, embeddings, facts = _sentences(arguments, settings, training, reader)
     bank = None if arguments.bank is None else reader.bank(arguments.bank, texts)
-    model = loaded.model.to(device)
+    model = loaded.model.to(device).refining(settings.embedding.refinement_steps)
     pca = fit_pca(training.train)
-    perceptron, mlp_facts = _perceptron(arguments, loaded, training, pca, device)
+    perceptron, mlp_facts = _perceptron(arguments, model, loaded, training, pca, device)
     say(f"evaluating {loaded.name} on {len(embeddings)} sentences")
     result = evaluate(
         model,
@@ -118,6 +121,7 @@ def run(arguments: argparse.Namespace) -> Result:
         "model": loaded.name,
         "run": loaded.run,
         "step": loaded.step,
+        "refinement_steps": model.settings.embedding.refinement_steps,
         **facts,
         **as_dict(result),
         "bank": None
@@ -167,6 +171,7 @@ def _sentences(
 
 def _perceptron(
     arguments: argparse.Namespace,
+    model: CellNet,
     loaded: LoadedModel,
     training: TrainingData,
     pca: PCA,
@@ -184,7 +189,7 @@ def _perceptron(
     schedule = arguments.mlp_steps or whole
     bar = StageProgress()
     mlp = train_perceptron(
-        loaded.model,
+        model,
         training,
         steps=steps,
         schedule_steps=schedule,

@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "data.source",
         "data.cache_dir",
         "embedding.teacher",
+        "embedding.refinement_steps",
         "decoder.mode",
         "decoder.top_k",
         "decoder.beams",
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> Result:
     settings = with_changes(loaded.settings, changes_from(arguments))
     damage = damage_from(arguments, settings.lattice.dimensions, settings.model.steps)
     device = open_device(settings)
-    model = loaded.model.to(device)
+    model = loaded.model.to(device).refining(settings.embedding.refinement_steps)
     teacher = Teacher.load(settings.embedding, device)
     writer = None
     if arguments.decoder is not None or settings.decoder.mode == "generative":
@@ -69,8 +70,9 @@ def run(arguments: argparse.Namespace) -> Result:
     decoder = _decoder(settings, device)
     taught = torch.from_numpy(teacher.encode(arguments.texts)).to(device)
     output = model(taught)
-    cosines = torch.stack([F.cosine_similarity(answer, taught) for answer, _ in readouts(model, taught)])
-    gates = torch.stack([gate.mean(dim=1) for _, gate in readouts(model, taught) if gate is not None])
+    steps = list(readouts(model, output.surface_in))
+    cosines = torch.stack([F.cosine_similarity(answer, taught) for answer, _ in steps])
+    gates = torch.stack([gate.mean(dim=1) for _, gate in steps if gate is not None])
     nearest = {"student": decoder.decode(output.embeddings), "teacher": decoder.decode(taught)}
     probes: list[dict[str, Any]] = [
         {

@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "data.variants",
         "data.cache_dir",
         "embedding.teacher",
+        "embedding.refinement_steps",
         "init.seed",
         *decoder,
     )
@@ -78,7 +79,7 @@ def run(arguments: argparse.Namespace) -> Result:
     if data.report is not None:
         say(data.report.summary)
     teacher = Teacher.load(settings.embedding, device)
-    model, bar = loaded.model.to(device), StageProgress()
+    model, bar = loaded.model.to(device).refining(settings.embedding.refinement_steps), StageProgress()
 
     def carry(embeddings: Embeddings, label: str) -> Embeddings:
         return reconstructions(

@@ -7,6 +7,7 @@ from cellnet.embedding.codecs import (
     make_codec,
 )
 from cellnet.embedding.pca import PCA, fit_pca
+from cellnet.embedding.refinement import refine
 from cellnet.embedding.transformer import EmbeddingTransformer
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "HierarchicalTransformer",
     "fit_pca",
     "make_codec",
+    "refine",
 ]

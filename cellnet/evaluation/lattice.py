@@ -95,13 +95,14 @@ def measure_lattice(
     moved = []
     for rows in parts(count, model.sentences_at_once(batch_size)):
         target = rows_to_tensor(embeddings, rows, device)
-        output = model(target, stop_early=False)
+        surface = model.put_on_surface(target)
+        output = model.carry(surface, stop_early=False)
         intact[rows] = host(errors_and_cosines(output.embeddings, target)[0])
         if rows.start < moved_on:
             change = (output.lattice.final - output.lattice.initial)[: moved_on - rows.start]
             moved.append(take_rows(change.transpose(0, 1), model.interior).transpose(0, 1).flatten(1))
         for tier in TIERS:
-            answer = model(target, intervention=Intervention(silenced=frozenset({tier}))).embeddings
+            answer = model.carry(surface, intervention=Intervention(silenced=frozenset({tier}))).embeddings
             silenced[tier][rows] = host(errors_and_cosines(answer, target)[0])
         if progress is not None:
             progress(rows.stop, count)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cellnet.dynamics import LatticeOutput
-from cellnet.embedding import PCA, AutoencoderTransformer, fit_pca
+from cellnet.embedding import PCA, AutoencoderTransformer, fit_pca, refine
 from cellnet.errors import DataError, TrainingError
 from cellnet.layers import initialize, seeded
 from cellnet.losses import LossInput, make_losses
@@ -26,6 +26,8 @@ from cellnet.training.schedule import learning_rate, linear_path_share
 
 LOSSES = ("reconstruction", "similarity", "diversity")
 """Those of the six losses that ask for nothing from a cube."""
+
+_CODES_REFINED_AT_ONCE = 1024
 
 
 class Perceptron(nn.Module):
@@ -74,9 +76,23 @@ class Perceptron(nn.Module):
         if self.settings.embedding.pca_initialization:
             self.codec.start_from_pca(pca)
 
+    def put_on_surface(self, embeddings: Float[Tensor, "batch width"]) -> Float[Tensor, "batch edge edge"]:
+        """Return the codes as surfaces (B, n, n), refined as a student's are (`CellNet.put_on_surface`)."""
+        surface = self.codec.encode(embeddings)
+        if self.training:
+            return surface
+        return refine(
+            surface,
+            embeddings,
+            lambda surface: self.codec.decode(surface.unsqueeze(-1)),
+            self.codec.slope,
+            steps=self.settings.embedding.refinement_steps,
+            at_once=_CODES_REFINED_AT_ONCE,
+        )
+
     def forward(self, embeddings: Float[Tensor, "batch width"]) -> StudentOutput:
         """Carry teacher embeddings (B, D) through the code; the answer is that of a cube without steps."""
-        code = self.codec.encode(embeddings)
+        code = self.put_on_surface(embeddings)
         surface = code.unsqueeze(-1)
         states = surface.flatten(1, 2)
         lattice = LatticeOutput(states, states, states.new_zeros(0, len(states)), False, ())

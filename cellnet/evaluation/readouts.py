@@ -9,9 +9,14 @@ from torch import Tensor
 from cellnet.model import CellNet
 
 
-def readouts(model: CellNet, embeddings: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Yield what is read out after each step 0..T, (B, D), and the gate of that step, (B, N, 3)."""
-    states = model.mapper(model.codec.encode(embeddings))
+def readouts(model: CellNet, surface_in: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Yield what is read out after each step 0..T, (B, D), and the gate of that step, (B, N, 3).
+
+    Args:
+        model: the student.
+        surface_in: what is put on the surface, (B, n, n); see `CellNet.put_on_surface`.
+    """
+    states = model.mapper(surface_in)
     initial = states
     yield model.codec.decode(model.extractor(states, initial)), None
     for _ in range(model.settings.model.steps):

@@ -47,7 +47,7 @@ class StepByStep:
 
     def __call__(self, target: Tensor) -> Tensor:
         answer, errors = target, []
-        for answer, gate in readouts(self._model, target):
+        for answer, gate in readouts(self._model, self._model.put_on_surface(target)):
             errors.append(host(errors_and_cosines(answer, target)[0]))
             if gate is not None:
                 self._mass += host(gate.double().mean(dim=1).sum(dim=0))

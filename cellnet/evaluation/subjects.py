@@ -64,7 +64,7 @@ def subjects(model: CellNet, pca: PCA, perceptron: Perceptron | None) -> dict[st
     if perceptron is not None:
         found["mlp"] = Subject(
             lambda batch: perceptron(batch).embeddings,
-            lambda batch: perceptron.codec.encode(batch).flatten(1),
+            lambda batch: perceptron.put_on_surface(batch).flatten(1),
         )
     return found
 

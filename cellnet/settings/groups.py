@@ -262,6 +262,16 @@ class EmbeddingSettings(SettingsGroup):
         label="Start from PCA",
         help="Start the linear path from the PCA of the training embeddings.",
     )
+    refinement_steps: int = setting(
+        0,
+        label="Code refinement",
+        help="Steps of descent by which the code of each sentence is improved while the student is used "
+        "(not while it trains): towards the code from which it makes the nearest embedding, where the "
+        "encoder only guesses. Each step takes as long as two to three passes through the cube.",
+        unit="steps",
+        ge=0,
+        le=64,
+    )
     placement_strategy: Literal["faces", "face", "edges", "corners", "uniform"] = setting(
         "faces", label="Placement", help="Which cells hold the surface."
     )

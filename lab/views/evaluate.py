@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ from lab.figures.evaluate import (
 )
 from lab.figures.inline import part
 from lab.figures.routing import norms_figure, similarity_figure
+from lab.forms import field_help
 from lab.students import Student
 from lab.training import TrainingService
 from lab.uploads import KINDS
@@ -34,6 +36,7 @@ from lab.views.student import facts_line
 from lab.views.upload import choose_column, choose_upload
 
 _SIZES: Final = {200: "200", 500: "500", 1000: "1,000", 3000: "3,000", 0: "all"}
+_REFINEMENTS: Final = {-1: "as the run", 0: "none", 1: "1 step", 2: "2 steps", 4: "4 steps", 8: "8 steps"}
 _ASKED: Final = "evaluate_asked"
 _PAIRS: Final = Choice("evaluate_pairs")
 _BANK: Final = Choice("evaluate_bank")
@@ -42,7 +45,9 @@ _PAIR_SCORES: Final = {"spearman": "Spearman", "spearman_code": "Spearman of the
 
 def ask(service: TrainingService, student: Student) -> None:
     """How much to measure, and the button that begins it."""
-    sizes, mlp_place, more, button = st.columns([4, 3, 2, 2], vertical_alignment="bottom")
+    sizes, refinement_place, mlp_place, more, button = st.columns(
+        [4, 2, 3, 2, 2], vertical_alignment="bottom"
+    )
     sentences = sizes.segmented_control(
         "Held-out sentences",
         list(_SIZES),
@@ -54,6 +59,16 @@ def ask(service: TrainingService, student: Student) -> None:
         "same. More sentences take longer and give narrower intervals.",
         bind="query-params",
     )
+    refinement = refinement_place.selectbox(
+        "Code refinement",
+        list(_REFINEMENTS),
+        format_func=_REFINEMENTS.__getitem__,
+        key="evaluate_refinement",
+        help=field_help("embedding.refinement_steps"),
+        bind="query-params",
+    )
+    if refinement >= 0:
+        student = replace(student, model=student.model.refining(refinement))
     with_mlp = mlp_place.toggle(
         "Compare with an MLP student",
         value=True,
@@ -235,6 +250,7 @@ def _facts(found: Evaluated, student: Student) -> dict[str, str]:
     mass = ", ".join(f"{tier} {share:.2f}" for tier, share in evaluation.gate_mass.items())
     facts = {
         "training step": f"{student.step:,}",
+        "code refinement": f"{student.model.settings.embedding.refinement_steps} steps",
         "sentences": f"{evaluation.sentences:,} of {found.held_out:,} held out",
         "cosine of a constant answer": f"{evaluation.mean_vector_cosine:.4f}",
         "gate": f"{mass}; entropy {evaluation.gate_entropy:.2f}",

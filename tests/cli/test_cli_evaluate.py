@@ -116,3 +116,16 @@ def test_an_exported_folder_is_evaluated_where_its_training_data_is(trained: Cli
         assert code == 0, err
     finally:
         moved.rename(trained.data)
+
+
+def test_evaluate_can_refine_the_codes_of_all_students(trained: Cli) -> None:
+    plain = trained.json("evaluate", "latest", "--runs", trained.runs, *QUICK)
+    flag = ("--embedding.refinement_steps", 5)
+    refined = trained.json("evaluate", "latest", "--runs", trained.runs, *QUICK, *flag)
+    assert (plain["refinement_steps"], refined["refinement_steps"]) == (0, 5)
+    for who in ("student", "mlp"):
+        assert refined[who]["explained_variance"] > plain[who]["explained_variance"]
+    for who in ("teacher", "pca"):
+        assert refined[who] == plain[who]
+    gain = refined["lattice_gain"]["explained_variance"]
+    assert gain[-1] == pytest.approx(refined["student"]["explained_variance"], abs=1e-6)

@@ -140,3 +140,20 @@ def test_runs_are_listed_described_deleted_and_restored(cli: Cli) -> None:
 def test_live_changes_of_another_form_are_refused(changes: list[Any], said: str) -> None:
     with pytest.raises(CheckpointError, match=said):
         _changes({"changes": changes}, Path("somewhere"))
+
+
+def test_probe_can_refine_the_code(trained: Cli) -> None:
+    plain, refined = (
+        trained.json(
+            "probe",
+            "latest",
+            "A red dog runs.",
+            "--runs",
+            trained.runs,
+            "--embedding.refinement_steps",
+            steps,
+        )["probes"][0]
+        for steps in (0, 5)
+    )
+    assert refined["cosine_per_step"][-1] == pytest.approx(refined["cosine"], abs=1e-6)
+    assert refined["surface"] != plain["surface"]

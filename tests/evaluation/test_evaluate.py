@@ -57,7 +57,7 @@ def drawn_pairs(count: int = 40, width: int = 32) -> Pairs:
 def test_read_outs_step_by_step_end_where_the_whole_run_ends(settings: Settings, model: CellNet) -> None:
     embeddings = torch.from_numpy(random_data(settings, 16).train)
     with torch.no_grad():
-        answers = list(readouts(model, embeddings))
+        answers = list(readouts(model, model.put_on_surface(embeddings)))
         assert len(answers) == 4
         assert torch.equal(answers[-1][0], model(embeddings).embeddings)
         assert torch.equal(answers[1][0], model(embeddings, steps=1).embeddings)

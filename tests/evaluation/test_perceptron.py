@@ -119,3 +119,15 @@ def test_a_student_with_too_few_parameters_is_told(
     monkeypatch.setattr("cellnet.evaluation.perceptron.parameter_count", lambda model: 1000)
     with pytest.raises(DataError, match="1000 parameters, too few for an MLP"):
         Perceptron.like(CellNet(settings))
+
+
+def test_its_codes_are_refined_as_those_of_the_student(settings: Settings) -> None:
+    data = random_data(settings, 120)
+    y = torch.from_numpy(data.validation)
+    plain = Perceptron.like(CellNet(settings)).eval()
+    refined = Perceptron.like(CellNet(with_changes(settings, {"embedding.refinement_steps": 4}))).eval()
+    with torch.no_grad():
+        before, after = ((mlp(y).embeddings - y).square().sum(dim=1) for mlp in (plain, refined))
+        assert (after <= before * (1 + 1e-5)).all()
+        assert after.mean() < before.mean()
+        assert torch.equal(refined.train()(y).surface_in, plain(y).surface_in)

@@ -55,6 +55,20 @@ def test_a_student_is_measured_when_asked_for(service: TrainingService) -> None:
         assert word in shown(app)
 
 
+def test_the_codes_can_be_refined(service: TrainingService) -> None:
+    train(service)
+    app = open_page("evaluate")
+    app.button(key="evaluate_start").click().run()
+    plain = measured(app).get("download_button")[0]
+    assert "0 steps" in shown(app)
+    app.selectbox(key="evaluate_refinement").set_value(4).run()
+    app.button(key="evaluate_start").click().run()
+    app = measured(app)
+    assert not app.exception
+    assert "4 steps" in shown(app)
+    assert plain.proto.url != app.get("download_button")[0].proto.url
+
+
 def test_what_goes_wrong_is_told_and_can_be_tried_again(
     service: TrainingService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
