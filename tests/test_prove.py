@@ -65,6 +65,7 @@ def trained() -> CellNet:
         {"lattice.dimensions": (3, 4, 6), "distant.ode_method": "midpoint", "gate.temperature": 0.3},
         {"lattice.enable_morton_encoding": False, "embedding.placement_strategy": "uniform"},
         {"embedding.type": "autoencoder", "embedding.extraction_strategy": "volume_projection"},
+        {"embedding.refinement_steps": 3},
     ],
 )
 def test_a_fresh_model_is_proven(changes: dict[str, Any]) -> None:
@@ -74,6 +75,11 @@ def test_a_fresh_model_is_proven(changes: dict[str, Any]) -> None:
     assert not failed(proofs), proofs
     assert {proof.name for proof in proofs if proof.passed is None} == TRAINED_ONLY
     assert "drawn at random" in proofs[1].detail
+
+
+def test_a_trained_model_whose_codes_are_refined_is_proven(trained: CellNet) -> None:
+    proofs = prove(trained.refining(3), embeddings(trained.settings))
+    assert all(proof.passed for proof in proofs), proofs
 
 
 def test_a_trained_model_is_proven_and_left_alone(trained: CellNet) -> None:

@@ -20,6 +20,8 @@ _ADAPTIVE_TOLERANCE = 1e-3
 def prove_called(subject: Subject) -> Proof:
     """Each expert and the gate run once per step, on all cells and all samples, empty tier or not."""
     model, settings = subject.model, subject.settings
+    batch = subject.embeddings[:2]
+    surface = model.put_on_surface(batch)  # may go through the cube to refine the code
     shapes: defaultdict[str, list[tuple[int, ...]]] = defaultdict(list)
     hooks = []
     for name in (*TIERS, "gate"):
@@ -29,8 +31,7 @@ def prove_called(subject: Subject) -> Proof:
             shapes[name].append(tuple(answer.shape))
 
         hooks.append(part.register_forward_hook(note))
-    batch = subject.embeddings[:2]
-    model(batch)
+    model.carry(surface)
     for hook in hooks:
         hook.remove()
     cells, steps = settings.lattice.cell_count, settings.model.steps
