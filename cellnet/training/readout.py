@@ -57,6 +57,9 @@ class ReadoutRegression:
     chosen on every tenth row, held back from a first solution and included in the last. Only second moments
     are kept, in float64: (n*n*C + 1 + D) squared numbers, twice.
 
+    Where codes are refined, they are refined here for the readout as it was; codes and readout in turn then
+    bring the answers nearer and nearer.
+
     Few sentences do not determine a readout: then the one that the optimizer has made may do better on
     those rows, which it has seen before, and stays.
 

@@ -66,6 +66,24 @@ def error(model: CellNet, rows: Tensor) -> float:
     return float((model(rows).embeddings - rows).square().mean())
 
 
+def test_refined_codes_and_the_readout_in_turn_come_nearer() -> None:
+    data = make_data()
+    model = make_model(data, embedding__refinement_steps=3)
+    rows = torch.from_numpy(data.train)
+    errors = [error(model, rows)]
+    for _ in range(3):
+        regression = ReadoutRegression(model)
+        regression.add(rows)
+        regression.solve()
+        errors.append(error(model, rows))
+    assert errors == sorted(errors, reverse=True)
+    plain = make_model(data)
+    regression = ReadoutRegression(plain)
+    regression.add(rows)
+    regression.solve()
+    assert errors[-1] < 0.9 * error(plain, rows)
+
+
 @pytest.mark.parametrize("codec", ["linear", "autoencoder"])
 def test_the_solution_is_that_of_penalized_least_squares(codec: str) -> None:
     data = make_data()
