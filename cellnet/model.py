@@ -34,6 +34,7 @@ FORMAT = "cellnet-model"
 VERSION = 2
 MAX_DESCRIPTION_BYTES = 65_536
 CELLS_AT_ONCE = 2**18
+MAX_REFINED_CODE = 1024
 _CELLS_REFINED_AT_ONCE = 2**15
 
 
@@ -62,6 +63,9 @@ class CellNet(SentenceEncoder):
 
     Attributes:
         interior: linear indices of the cells on none of the six faces.
+
+    Raises:
+        SettingsError: if codes are to be refined that have more than `MAX_REFINED_CODE` numbers.
     """
 
     interior: Tensor
@@ -78,6 +82,7 @@ class CellNet(SentenceEncoder):
             initialize(self, settings.init)
         interior = (~surface_mask(settings.lattice.dimensions)).nonzero().flatten()
         self.register_buffer("interior", interior, persistent=False)
+        self._check_refinement()
 
     @property
     def code_width(self) -> int:
@@ -108,11 +113,23 @@ class CellNet(SentenceEncoder):
         self.settings = self.settings.replace(lattice=lattice.model_dump())
 
     def refining(self, steps: int) -> CellNet:
-        """Return this student, sharing its weights, with another ``embedding.refinement_steps``."""
+        """Return this student, sharing its weights, with another ``embedding.refinement_steps``.
+
+        Raises:
+            SettingsError: if the code has more than `MAX_REFINED_CODE` numbers.
+        """
         other = copy.copy(self)
         embedding = self.settings.embedding.replace(refinement_steps=steps)
         other.settings = self.settings.replace(embedding=embedding.model_dump())
+        other._check_refinement()
         return other
+
+    def _check_refinement(self) -> None:
+        if self.settings.embedding.refinement_steps and self.code_width > MAX_REFINED_CODE:
+            raise SettingsError(
+                f"embedding.refinement_steps needs a code of at most {MAX_REFINED_CODE:,} numbers, but "
+                f"that of this cube has {self.code_width:,}; set it to 0"
+            )
 
     def set_temperature(self, temperature: float) -> None:
         """Use another gate temperature from now on."""
@@ -143,7 +160,6 @@ class CellNet(SentenceEncoder):
             surface,
             embeddings,
             read_out,
-            self.codec.slope,
             steps=self.settings.embedding.refinement_steps,
             at_once=max(1, _CELLS_REFINED_AT_ONCE // self.settings.lattice.cell_count),
         )

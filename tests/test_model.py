@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from cellnet.embedding import fit_pca
-from cellnet.errors import CheckpointError
+from cellnet.errors import CheckpointError, SettingsError
 from cellnet.interventions import Intervention
 from cellnet.model import MODEL_FILE, SETTINGS_FILE, CellNet
 from cellnet.settings import Settings
@@ -261,3 +261,12 @@ def test_damage_is_done_to_the_code_of_the_whole_cube() -> None:
     with torch.no_grad():
         damaged = model(y, intervention=Intervention(silenced=frozenset({"local"})))
         assert torch.equal(damaged.surface_in, model(y).surface_in)
+
+
+def test_codes_of_a_large_surface_are_not_refined() -> None:
+    lattice = {"dimensions": (33, 3, 33), **THREE_TIERS, "adaptive_radius_ratio": 0.05}
+    embedding = {"teacher_width": 20, "refinement_steps": 1}
+    with pytest.raises(SettingsError, match="at most 1,024 numbers, but that of this cube has 1,089"):
+        CellNet(make_settings(lattice=lattice, embedding=embedding))
+    with pytest.raises(SettingsError, match="set it to 0"):
+        CellNet(make_settings(lattice=lattice)).refining(2)

@@ -17,7 +17,6 @@ def refine(
     surface: Float[Tensor, "batch edge edge"],
     targets: Float[Tensor, "batch width"],
     read_out: Callable[[Tensor], Tensor],
-    slope: Float[Tensor, "width code"],
     *,
     steps: int,
     at_once: int,
@@ -27,15 +26,17 @@ def refine(
     An encoder guesses a code in one go, and guesses worse for sentences that it was not trained on. But
     what the code is for is known: its answer should be the embedding itself. So the guess is improved by
     descent on the squared error, as in semi-amortized inference (Kim et al. 2018). A step goes along the
-    gradient in the metric of ``slope``, as far as Barzilai and Borwein (1988) have it, for each sentence by
-    itself. The best code that was seen is returned, so that none is worse than the first.
+    gradient in the Gauss-Newton metric around the zero code, as far as Barzilai and Borwein (1988) have it,
+    for each sentence by itself. The best code that was seen is returned, so that none is worse than the
+    first.
+
+    Each call makes 2 n*n passes for the metric, and each step a pass and its gradient for each sentence.
 
     Args:
         surface: where the descent begins. A later gradient passes to it as if it had been returned.
         targets: what the answers should be.
         read_out: maps surfaces (b, n, n) to answers (b, D), differentiably, and each one by itself.
-        slope: about how much the answer moves with each number of the code; it need not be exact.
-        steps: of the descent; each takes a pass through ``read_out`` and its gradient. 0 changes nothing.
+        steps: of the descent; 0 changes nothing.
         at_once: how many codes are worked on together; the memory of a gradient grows with it.
     """
     if not steps:
@@ -46,17 +47,28 @@ def refine(
         torch.enable_grad(),
         torch.autocast(surface.device.type, enabled=False),
     ):
-        slope = slope.detach().clone()
-        metric = slope.T @ slope
-        metric.diagonal().add_(_DAMPING * metric.diagonal().mean())
 
         def answer(code: Tensor) -> Tensor:
             return read_out(code.view(-1, *surface.shape[1:]))
 
+        metric = _metric(answer, torch.eye(surface[0].numel()).to(surface), at_once)
         parts = zip(surface.detach().flatten(1).split(at_once), targets.split(at_once), strict=True)
         found = [_descend(code.clone(), target.clone(), answer, metric, steps) for code, target in parts]
         best = torch.cat(found).view_as(surface)
     return surface + (best - surface).detach()
+
+
+@torch.no_grad()
+def _metric(read_out: Callable[[Tensor], Tensor], numbers: Tensor, at_once: int) -> Tensor:
+    """Return the product of how the answer moves with each two numbers of a code, (S, S).
+
+    That is read off where a number is half a standard deviation above and below the mean.
+    """
+    moves = [read_out(part / 2) - read_out(-part / 2) for part in numbers.split(at_once)]
+    slope = torch.cat(moves)
+    metric = slope @ slope.T
+    metric.diagonal().add_(_DAMPING * metric.diagonal().mean())
+    return metric
 
 
 def _descend(

@@ -65,11 +65,6 @@ class EmbeddingTransformer(nn.Module):
         self.to_surface.weight[:count] = (basis / deviation * scale).to(self.to_surface.weight)
         self.from_surface.weight[:, :count] = (basis * deviation / scale).T.to(self.from_surface.weight)
 
-    @property
-    def slope(self) -> Float[Tensor, "width code"]:
-        """How much the linear path moves an embedding with each number of the code, (D, n*n)."""
-        return self.from_surface.weight * self.scale
-
     def encode(self, embeddings: Float[Tensor, "batch width"]) -> Float[Tensor, "batch edge edge"]:
         """Map teacher embeddings (B, D) to surfaces (B, n, n)."""
         centered = (embeddings - self.mean) / self.scale

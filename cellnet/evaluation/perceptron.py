@@ -85,7 +85,6 @@ class Perceptron(nn.Module):
             surface,
             embeddings,
             lambda surface: self.codec.decode(surface.unsqueeze(-1)),
-            self.codec.slope,
             steps=self.settings.embedding.refinement_steps,
             at_once=_CODES_REFINED_AT_ONCE,
         )

@@ -36,7 +36,7 @@ from lab.views.student import facts_line
 from lab.views.upload import choose_column, choose_upload
 
 _SIZES: Final = {200: "200", 500: "500", 1000: "1,000", 3000: "3,000", 0: "all"}
-_REFINEMENTS: Final = {-1: "as the run", 0: "none", 1: "1 step", 2: "2 steps", 4: "4 steps", 8: "8 steps"}
+_REFINEMENTS: Final = {-1: "as the run", 0: "none", 1: "1 step", 2: "2 steps", 3: "3 steps", 6: "6 steps"}
 _ASKED: Final = "evaluate_asked"
 _PAIRS: Final = Choice("evaluate_pairs")
 _BANK: Final = Choice("evaluate_bank")

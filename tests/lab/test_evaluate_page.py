@@ -61,11 +61,11 @@ def test_the_codes_can_be_refined(service: TrainingService) -> None:
     app.button(key="evaluate_start").click().run()
     plain = measured(app).get("download_button")[0]
     assert "0 steps" in shown(app)
-    app.selectbox(key="evaluate_refinement").set_value(4).run()
+    app.selectbox(key="evaluate_refinement").set_value(3).run()
     app.button(key="evaluate_start").click().run()
     app = measured(app)
     assert not app.exception
-    assert "4 steps" in shown(app)
+    assert "3 steps" in shown(app)
     assert plain.proto.url != app.get("download_button")[0].proto.url
 
 
