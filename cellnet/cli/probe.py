@@ -115,7 +115,9 @@ def _add_written(
     asked = settings.decoder
     for who, embeddings in given.items():
         found = writer.write(embeddings, beams=asked.beams, length_penalty=asked.length_penalty)
-        nearest = writer.write_nearest(embeddings.float().cpu().numpy(), teacher.encode)
+        nearest = writer.write_nearest(
+            embeddings.float().cpu().numpy(), teacher.encode, found=[written.text for written in found]
+        )
         for probe, written, near in zip(probes, found, nearest, strict=True):
             texts = {"text": written.text, "score": written.score, "nearest": near}
             probe.setdefault("written", {})[who] = texts
