@@ -255,6 +255,19 @@ def test_refining_leaves_no_gradient_and_works_in_inference_mode() -> None:
     assert all(parameter.grad is not None for parameter in model.codec.to_surface.parameters())
 
 
+def test_refining_is_as_exact_where_the_rest_is_not() -> None:
+    y = torch.randn(6, 20, generator=torch.Generator().manual_seed(1))
+    model = refined(4)
+    with torch.no_grad():
+        with torch.autocast("cpu", torch.bfloat16):
+            assert refined(0).put_on_surface(y).dtype == torch.bfloat16
+            found = model.put_on_surface(y)
+            assert model(y).embeddings.isfinite().all()
+        after = (model.carry(found).embeddings - y).square().sum(dim=1)
+    assert found.dtype == torch.float32
+    assert after.mean() < 0.9 * error(refined(0), y).mean()
+
+
 def test_damage_is_done_to_the_code_of_the_whole_cube() -> None:
     y = torch.randn(3, 20, generator=torch.Generator().manual_seed(1))
     model = refined(4)

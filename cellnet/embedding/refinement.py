@@ -51,8 +51,9 @@ def refine(
         def answer(code: Tensor) -> Tensor:
             return read_out(code.view(-1, *surface.shape[1:]))
 
-        metric = _metric(answer, torch.eye(surface[0].numel()).to(surface), at_once)
-        parts = zip(surface.detach().flatten(1).split(at_once), targets.split(at_once), strict=True)
+        codes = surface.detach().flatten(1).to(targets)
+        metric = _metric(answer, torch.eye(codes.shape[1]).to(codes), at_once)
+        parts = zip(codes.split(at_once), targets.split(at_once), strict=True)
         found = [_descend(code.clone(), target.clone(), answer, metric, steps) for code, target in parts]
         best = torch.cat(found).view_as(surface)
     return surface + (best - surface).detach()
