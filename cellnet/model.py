@@ -21,7 +21,14 @@ from cellnet.errors import CheckpointError, SettingsError
 from cellnet.interventions import Intervention
 from cellnet.lattice.geometry import surface_mask
 from cellnet.layers import initialize, seeded
-from cellnet.settings import EmbeddingSettings, LatticeSettings, Settings, load_toml, save_toml
+from cellnet.settings import (
+    EmbeddingSettings,
+    LatticeSettings,
+    Settings,
+    load_toml,
+    save_toml,
+    with_changes,
+)
 from cellnet.surface import EmbeddingToLatticeMapper, LatticeToEmbeddingExtractor, place
 
 if TYPE_CHECKING:
@@ -119,8 +126,7 @@ class CellNet(SentenceEncoder):
             SettingsError: if the code has more than `MAX_REFINED_CODE` numbers.
         """
         other = copy.copy(self)
-        embedding = self.settings.embedding.replace(refinement_steps=steps)
-        other.settings = self.settings.replace(embedding=embedding.model_dump())
+        other.settings = with_changes(self.settings, {"embedding.refinement_steps": steps})
         other._check_refinement()
         return other
 

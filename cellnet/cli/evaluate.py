@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ from cellnet.evaluation import (
 )
 from cellnet.loading import LoadedModel, load_model
 from cellnet.measures import Embeddings
-from cellnet.model import CellNet
 from cellnet.settings import Settings, with_changes
 from cellnet.teacher import Teacher
 from cellnet.training import TrainingData, prepare_data
@@ -100,8 +100,9 @@ def run(arguments: argparse.Namespace) -> Result:
     texts, embeddings, facts = _sentences(arguments, settings, training, reader)
     bank = None if arguments.bank is None else reader.bank(arguments.bank, texts)
     model = loaded.model.to(device).refining(settings.embedding.refinement_steps)
+    loaded = replace(loaded, model=model)
     pca = fit_pca(training.train)
-    perceptron, mlp_facts = _perceptron(arguments, model, loaded, training, pca, device)
+    perceptron, mlp_facts = _perceptron(arguments, loaded, training, pca, device)
     say(f"evaluating {loaded.name} on {len(embeddings)} sentences")
     result = evaluate(
         model,
@@ -171,7 +172,6 @@ def _sentences(
 
 def _perceptron(
     arguments: argparse.Namespace,
-    model: CellNet,
     loaded: LoadedModel,
     training: TrainingData,
     pca: PCA,
@@ -189,7 +189,7 @@ def _perceptron(
     schedule = arguments.mlp_steps or whole
     bar = StageProgress()
     mlp = train_perceptron(
-        model,
+        loaded.model,
         training,
         steps=steps,
         schedule_steps=schedule,

@@ -52,31 +52,31 @@ def refine(
             return read_out(code.view(-1, *surface.shape[1:]))
 
         codes = surface.detach().flatten(1).to(targets)
-        metric = _metric(answer, torch.eye(codes.shape[1]).to(codes), at_once)
+        factor = _metric_factor(answer, torch.eye(codes.shape[1]).to(codes), at_once)
         parts = zip(codes.split(at_once), targets.split(at_once), strict=True)
-        found = [_descend(code.clone(), target.clone(), answer, metric, steps) for code, target in parts]
+        found = [_descend(code.clone(), target.clone(), answer, factor, steps) for code, target in parts]
         best = torch.cat(found).view_as(surface)
     return surface + (best - surface).detach()
 
 
 @torch.no_grad()
-def _metric(read_out: Callable[[Tensor], Tensor], numbers: Tensor, at_once: int) -> Tensor:
-    """Return the product of how the answer moves with each two numbers of a code, (S, S).
+def _metric_factor(read_out: Callable[[Tensor], Tensor], numbers: Tensor, at_once: int) -> Tensor:
+    """Return the Cholesky factor of the metric, (S, S): of how the answer moves with each two numbers.
 
-    That is read off where a number is half a standard deviation above and below the mean.
+    How it moves is read off where a number is half a standard deviation above and below the mean.
     """
     moves = [read_out(part / 2) - read_out(-part / 2) for part in numbers.split(at_once)]
     slope = torch.cat(moves)
     metric = slope @ slope.T
     metric.diagonal().add_(_DAMPING * metric.diagonal().mean())
-    return metric
+    factor: Tensor = torch.linalg.cholesky(metric)
+    return factor
 
 
 def _descend(
-    code: Tensor, target: Tensor, read_out: Callable[[Tensor], Tensor], metric: Tensor, steps: int
+    code: Tensor, target: Tensor, read_out: Callable[[Tensor], Tensor], factor: Tensor, steps: int
 ) -> Tensor:
     """Return the best codes that so many steps find, (b, S)."""
-    factor = torch.linalg.cholesky(metric)
     error, gradient = _look(code, target, read_out)
     best, least = code, error
     length = torch.full_like(error, _FIRST_LENGTH)
@@ -87,7 +87,7 @@ def _descend(
         better = error < least
         best, least = torch.where(better, code, best), torch.where(better, error, least)
         curvature = (moved * (after - gradient)).sum(dim=1, keepdim=True)
-        size = (moved @ metric * moved).sum(dim=1, keepdim=True)
+        size = (moved @ factor).square().sum(dim=1, keepdim=True)
         length = torch.where(curvature > 0, size / curvature, _FIRST_LENGTH).clamp(*_LENGTHS)
         gradient = after
     return best
