@@ -11,6 +11,7 @@ from cellnet.errors import CellnetError, RunError
 from cellnet.settings import Settings
 from cellnet.teacher import EmbeddingCancelled
 from cellnet.training import TrainingData
+from lab.priority import work_behind_pages
 from lab.training import Phase, TrainingService
 from lab.training.service import data_key
 
@@ -143,6 +144,7 @@ class EmbeddingJob:
 
     def _run(self, settings: Settings) -> None:
         """The body of the thread. However it ends, the snapshot says so; a defect goes on to the hook."""
+        work_behind_pages()
         phase, error = JobPhase.FAILED, ""
         try:
             data = self._service.read_data(

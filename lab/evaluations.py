@@ -193,7 +193,7 @@ class Evaluations:
     """
 
     def __init__(self) -> None:
-        self._jobs = Jobs()
+        self._jobs = Jobs(behind_pages=True)
         self._lock = threading.Lock()
         self._stages: dict[Key, Stage] = {}
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from cellnet.errors import CellnetError
+from lab.priority import work_behind_pages
 
 Value = TypeVar("Value")
 
@@ -49,10 +50,19 @@ class _Kept:
 
 
 class Jobs:
-    """Does work for pages and keeps the newest result of each key. Safe to use from any thread."""
+    """Does work for pages and keeps the newest result of each key. Safe to use from any thread.
 
-    def __init__(self) -> None:
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cellnet-page-work")
+    Args:
+        behind_pages: whether the work may wait while a page computes (see `work_behind_pages`): not where
+            somebody waits for that page to be whole.
+    """
+
+    def __init__(self, *, behind_pages: bool = False) -> None:
+        self._worker = ThreadPoolExecutor(
+            max_workers=1,
+            thread_name_prefix="cellnet-page-work",
+            initializer=work_behind_pages if behind_pages else None,
+        )
         self._lock = threading.Lock()
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
 

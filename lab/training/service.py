@@ -18,6 +18,7 @@ from cellnet.training import TrainingData, TrainingSession, prepare_data
 from cellnet.training.data import Progress
 from cellnet.training.fork import checkpoint_settings, fork_settings
 from cellnet.training.session import run_settings
+from lab.priority import work_behind_pages
 from lab.training.copies import ModelCopy
 from lab.training.frames import FRAMES_FOLDER, FrameStore
 from lab.training.listener import Listener
@@ -273,6 +274,7 @@ class TrainingService:
         An error that is no `CellnetError` is a defect: it is recorded, and goes on to the thread's hook,
         which prints its traceback.
         """
+        work_behind_pages()
         record = self._record
         end, error = Phase.FAILED, ""
         try:

@@ -1,5 +1,6 @@
 """Work beside the pages: kept by key, done anew for a new version, errors told."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -84,3 +85,13 @@ def test_old_answers_are_forgotten() -> None:
     for key in range(MAX_KEPT + 5):
         finished(lambda key=key: jobs.newest(key, 0, lambda: 7))  # type: ignore[misc]
     assert len(jobs._kept) == MAX_KEPT
+
+
+def test_long_work_computes_behind_the_pages() -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, 0)
+
+    for behind, more in ((False, 0), (True, 10)):
+        jobs = Jobs(behind_pages=behind)
+        answer = finished(lambda jobs=jobs: jobs.newest("a", 1, niceness))
+        assert answer.value == niceness() + more

@@ -1,5 +1,6 @@
 """The training service: commands, snapshots, crashes and its end, on made-up data."""
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -181,6 +182,14 @@ def test_what_is_asked_for_is_answered_in_the_training_thread_or_refused(service
     go_on.set()
     with pytest.raises(TrainingError, match="has ended"):
         late.result(PATIENCE)
+
+
+def test_the_training_computes_behind_the_pages_and_they_as_ever(service: TrainingService) -> None:
+    started(service)
+    here = os.getpriority(os.PRIO_PROCESS, 0)
+    there = service.ask(lambda _: os.getpriority(os.PRIO_PROCESS, 0)).result(PATIENCE)
+    assert there == here + 10
+    assert os.getpriority(os.PRIO_PROCESS, 0) == here
 
 
 def test_watching_does_not_change_what_is_learned(tmp_path: Path) -> None:
