@@ -68,11 +68,24 @@ def inspection_bytes(model: CellNet, rows: int) -> int:
 
 
 @torch.no_grad()
-def inspect(model: CellNet, embeddings: Embeddings, intervention: Intervention | None = None) -> Inspection:
+def inspect(
+    model: CellNet,
+    embeddings: Embeddings,
+    intervention: Intervention | None = None,
+    *,
+    surfaces: FloatArray | None = None,
+) -> Inspection:
     """Send teacher embeddings (B, D) through a student, all T steps, and keep everything.
 
     The work is done on the model's device, in parts that bound the memory; no part sees another, so that
     the result does not depend on how many there are. The model is not changed, not even its mode.
+
+    Args:
+        model: the student.
+        embeddings: of the sentences.
+        intervention: what is done to the cube; nothing unless given.
+        surfaces: what is put on the surface, (B, n, n), where an inspection of the embeddings has found
+            it already (``surface_in``); damage does not change it.
 
     Raises:
         ValueError: if the embeddings or the intervention do not fit the student, or more than
@@ -83,6 +96,11 @@ def inspect(model: CellNet, embeddings: Embeddings, intervention: Intervention |
     width = settings.embedding.teacher_width
     if rows.ndim != 2 or rows.shape[1] != width or not len(rows):
         raise ValueError(f"embeddings of shape {rows.shape} do not fit; give (B, {width}) with B >= 1")
+    edge = model.codec.surface_size
+    if surfaces is not None and surfaces.shape != (len(rows), edge, edge):
+        raise ValueError(
+            f"surfaces of shape {surfaces.shape} do not fit; give ({len(rows)}, {edge}, {edge})"
+        )
     if not np.isfinite(rows).all():
         raise ValueError("the embeddings are not finite")
     intervention = intervention or Intervention()
@@ -94,18 +112,26 @@ def inspect(model: CellNet, embeddings: Embeddings, intervention: Intervention |
             f"{MAX_KEPT_BYTES // one} or fewer at once"
         )
     part = max(1, _WORKING_BYTES // (one * _WORKING_FACTOR))
-    parts = [_carry(model, rows[i : i + part], intervention) for i in range(0, len(rows), part)]
+    parts = [
+        _carry(
+            model, rows[i : i + part], None if surfaces is None else surfaces[i : i + part], intervention
+        )
+        for i in range(0, len(rows), part)
+    ]
     together = {name: np.concatenate([found[name] for found in parts]) for name in parts[0]}
     return Inspection(
         dimensions=settings.lattice.dimensions, teacher=rows, intervention=intervention, **together
     )
 
 
-def _carry(model: CellNet, rows: FloatArray, intervention: Intervention) -> dict[str, FloatArray]:
+def _carry(
+    model: CellNet, rows: FloatArray, surfaces: FloatArray | None, intervention: Intervention
+) -> dict[str, FloatArray]:
     """Carry one part of the batch."""
     parameter = next(model.parameters())
     teacher = torch.from_numpy(rows).to(parameter.device, parameter.dtype)
-    output = model(teacher, keep_trace=True, intervention=intervention, stop_early=False)
+    surface = model.put_on_surface(teacher) if surfaces is None else torch.from_numpy(surfaces).to(teacher)
+    output = model.carry(surface, keep_trace=True, intervention=intervention, stop_early=False)
     lattice = output.lattice
     states = [lattice.initial, *(step.states for step in lattice.trace)]
     readouts = torch.stack(

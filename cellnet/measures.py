@@ -48,6 +48,46 @@ def rows_to_tensor(embeddings: Embeddings, rows: slice, device: torch.device) ->
     return torch.from_numpy(np.array(embeddings[rows], dtype=np.float32)).to(device)
 
 
+class ReconstructionSums:
+    """Gathers the measures of a reconstruction part by part, in float64.
+
+    Args:
+        embeddings: the whole set that will be given back, (n, D).
+        device: where the parts will be.
+    """
+
+    def __init__(self, embeddings: Embeddings, device: torch.device) -> None:
+        self._mean = torch.from_numpy(embeddings.mean(axis=0, dtype=np.float64)).to(device)
+        self._error = self._spread = self._cosine = self._mean_cosine = 0.0
+        self._count = 0
+
+    def add(self, target: Tensor, answer: Tensor) -> None:
+        """Take in some embeddings and what was given back, (B, D) each."""
+        wide, answer = target.double(), answer.double()
+        self._error += float((answer - wide).square().sum())
+        self._spread += float((wide - self._mean).square().sum())
+        self._cosine += float(F.cosine_similarity(answer, wide).sum())
+        self._mean_cosine += float(F.cosine_similarity(self._mean.expand_as(wide), wide).sum())
+        self._count += len(target)
+
+    def measures(self) -> ReconstructionMeasures:
+        """Return the measures of all that was taken in.
+
+        Raises:
+            DataError: if all embeddings are equal, so that there is no variance to explain.
+        """
+        if self._spread == 0.0:
+            raise DataError(
+                "all embeddings are equal, so there is no variance to explain; give more sentences"
+            )
+        return ReconstructionMeasures(
+            explained_variance=1.0 - self._error / self._spread,
+            mse=self._error / (self._count * len(self._mean)),
+            mean_cosine=self._cosine / self._count,
+            mean_vector_cosine=self._mean_cosine / self._count,
+        )
+
+
 def measure_reconstruction(
     reconstruct: Callable[[Tensor], Tensor],
     embeddings: Embeddings,
@@ -55,27 +95,13 @@ def measure_reconstruction(
     device: torch.device,
     batch_size: int = 256,
 ) -> ReconstructionMeasures:
-    """Measure ``reconstruct`` (B, D) -> (B, D) over embeddings (n, D), with sums in float64.
+    """Measure ``reconstruct`` (B, D) -> (B, D) over embeddings (n, D) (see `ReconstructionSums`).
 
     Raises:
         DataError: if all embeddings are equal, so that there is no variance to explain.
     """
-    mean = torch.from_numpy(embeddings.mean(axis=0, dtype=np.float64)).to(device)
-    error = spread = cosine = mean_cosine = 0.0
+    sums = ReconstructionSums(embeddings, device)
     for rows in parts(len(embeddings), batch_size):
         target = rows_to_tensor(embeddings, rows, device)
-        answer = reconstruct(target).double()
-        wide = target.double()
-        error += float((answer - wide).square().sum())
-        spread += float((wide - mean).square().sum())
-        cosine += float(F.cosine_similarity(answer, wide).sum())
-        mean_cosine += float(F.cosine_similarity(mean.expand_as(wide), wide).sum())
-    if spread == 0.0:
-        raise DataError("all embeddings are equal, so there is no variance to explain; give more sentences")
-    count = len(embeddings)
-    return ReconstructionMeasures(
-        explained_variance=1.0 - error / spread,
-        mse=error / embeddings.size,
-        mean_cosine=cosine / count,
-        mean_vector_cosine=mean_cosine / count,
-    )
+        sums.add(target, reconstruct(target))
+    return sums.measures()

@@ -55,7 +55,11 @@ def linear_cka(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> floa
 
 @torch.no_grad()
 def measure_experts(
-    model: CellNet, embeddings: Embeddings, *, batch_size: int | None = None
+    model: CellNet,
+    embeddings: Embeddings,
+    *,
+    batch_size: int | None = None,
+    surfaces: Embeddings | None = None,
 ) -> ExpertMeasures:
     """Measure what the experts propose for teacher embeddings (n, D), on the model's device.
 
@@ -66,6 +70,7 @@ def measure_experts(
         model: in whatever mode; it is not changed.
         embeddings: of the sentences.
         batch_size: sentences at once; by default as many as have about 32,768 cells together.
+        surfaces: what is put on the surface, (n, e, e), where that is known already.
 
     Raises:
         ValueError: if the embeddings are not (n, D) with n >= 1.
@@ -84,7 +89,11 @@ def measure_experts(
     gates = torch.zeros(steps, 3, dtype=torch.float64, device=device)
     examples = len(embeddings) * model.settings.lattice.cell_count
     for rows in parts(len(embeddings), batch_size):
-        output = model(rows_to_tensor(embeddings, rows, device), keep_trace=True, stop_early=False)
+        if surfaces is None:
+            surface = model.put_on_surface(rows_to_tensor(embeddings, rows, device))
+        else:
+            surface = rows_to_tensor(surfaces, rows, device)
+        output = model.carry(surface, keep_trace=True, stop_early=False)
         for step, trace in enumerate(output.lattice.trace):
             proposals = trace.changes.flatten(2).flatten(0, 1).double()
             sums[step] += proposals.sum(dim=0)

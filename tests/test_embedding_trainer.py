@@ -194,7 +194,23 @@ def test_a_small_cube_trained_end_to_end_beats_pca() -> None:
     totals = [event.total for event in of_kind(events, StepEvent)]
     assert len(totals) == 150
     assert np.mean(totals[-10:]) < 0.8 * np.mean(totals[:10])
-    assert of_kind(events, ValidationEvent)[-1].measures == student
+    validated = of_kind(events, ValidationEvent)[-1].measures
+    assert dataclasses.asdict(validated) == pytest.approx(dataclasses.asdict(student), rel=1e-5)
+
+
+def test_a_validation_refines_each_code_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer, _ = make_trainer(embedding__refinement_steps=2)
+    put, sizes = trainer.model.put_on_surface, []
+
+    def count(embeddings: Tensor, *, steps: int | None = None) -> Tensor:
+        sizes.append(len(embeddings))
+        return put(embeddings, steps=steps)
+
+    monkeypatch.setattr(trainer.model, "put_on_surface", count)
+    event = trainer.validate()
+    assert sum(sizes) == len(trainer.data.validation)
+    again = trainer.measure(trainer.data.validation)
+    assert dataclasses.asdict(event.measures) == pytest.approx(dataclasses.asdict(again), rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["linear", "autoencoder", "attention", "hierarchical"])

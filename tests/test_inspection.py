@@ -101,6 +101,20 @@ def test_too_much_at_once_is_refused_and_says_how_much_is_possible(monkeypatch: 
     assert len(inspect(model, embeddings(3)).states) == 3
 
 
+def test_damage_may_be_looked_at_with_the_surfaces_that_were_found_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, damage = make(**{"embedding.refinement_steps": 2}), Intervention(lesioned=(9, 20))
+    surfaces = inspect(model, embeddings()).surface_in
+    expected = inspect(model, embeddings(), damage)
+    monkeypatch.setattr(model, "put_on_surface", None)
+    found = inspect(model, embeddings(), damage, surfaces=surfaces)
+    np.testing.assert_array_equal(found.surface_in, surfaces)
+    np.testing.assert_allclose(found.readouts, expected.readouts, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"\(4, 4, 4\) do not fit; give \(5, 4, 4\)"):
+        inspect(model, embeddings(), surfaces=surfaces[:4])
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

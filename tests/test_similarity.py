@@ -71,5 +71,9 @@ def test_the_experts_measures_are_those_of_all_cells_and_sentences() -> None:
             assert found.output_norms[step, one] == pytest.approx(norm, rel=1e-6)
         gate = trace[step].gate.numpy().mean(axis=(0, 1))
         np.testing.assert_allclose(found.gate_mean[step], gate, rtol=1e-5)
+    with torch.no_grad():
+        surfaces = model.put_on_surface(torch.from_numpy(rows)).numpy()
+    again = measure_experts(model, rows, batch_size=2, surfaces=surfaces)
+    np.testing.assert_allclose(again.similarity, found.similarity, rtol=1e-6)
     with pytest.raises(ValueError, match=r"\(n, 20\)"):
         measure_experts(model, rows[:, :3])

@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> Result:
         for row, text in enumerate(arguments.texts)
     ]
     if not damage.is_none:
-        _add_damage(probes, model, taught.float().cpu().numpy(), damage, decoder)
+        _add_damage(probes, model, _host(taught), _host(output.surface_in), damage, decoder)
     if writer is not None:
         given = {"student": output.embeddings, "teacher": taught}
         _add_written(probes, writer.decoder, settings, given, teacher)
@@ -116,7 +116,7 @@ def _add_written(
     for who, embeddings in given.items():
         found = writer.write(embeddings, beams=asked.beams, length_penalty=asked.length_penalty)
         nearest = writer.write_nearest(
-            embeddings.float().cpu().numpy(), teacher.encode, found=[written.text for written in found]
+            _host(embeddings), teacher.encode, found=[written.text for written in found]
         )
         for probe, written, near in zip(probes, found, nearest, strict=True):
             texts = {"text": written.text, "score": written.score, "nearest": near}
@@ -135,11 +135,13 @@ def _add_damage(
     probes: list[dict[str, Any]],
     model: CellNet,
     taught: Embeddings,
+    surfaces: Embeddings,
     damage: Intervention,
     decoder: TextDecoder,
 ) -> None:
     """Carry the sentences again, with all steps, intact and damaged; add what the damage did."""
-    intact, damaged = inspect(model, taught), inspect(model, taught, damage)
+    intact = inspect(model, taught, surfaces=surfaces)
+    damaged = inspect(model, taught, damage, surfaces=surfaces)
     matches = decoder.decode(damaged.readouts[:, -1])
     for row, (probe, values) in enumerate(zip(probes, damage_values(intact, damaged), strict=True)):
         probe["damage"] = {**values, "intact_cosine_per_step": intact.cosine[row].tolist()}
@@ -155,6 +157,11 @@ def _decoder(settings: Settings, device: torch.device) -> TextDecoder:
 
 def _match(match: Match) -> dict[str, Any]:
     return {"text": match.text, "cosine": match.score}
+
+
+def _host(values: Tensor) -> Embeddings:
+    array: Embeddings = values.float().cpu().numpy()
+    return array
 
 
 def _surfaces(output: StudentOutput, row: int) -> dict[str, Any]:

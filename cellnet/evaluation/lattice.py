@@ -92,10 +92,11 @@ def measure_lattice(
     silenced = {tier: np.empty(count) for tier in TIERS}
     numbers = len(model.interior) * model.settings.model.state_size
     moved_on = min(count, max(2, _INTERIOR_NUMBERS // numbers)) if numbers else 0
-    moved = []
+    moved, surfaces = [], []
     for rows in parts(count, model.sentences_at_once(batch_size)):
         target = rows_to_tensor(embeddings, rows, device)
         surface = model.put_on_surface(target)
+        surfaces.append(surface.cpu())
         output = model.carry(surface, stop_early=False)
         intact[rows] = host(errors_and_cosines(output.embeddings, target)[0])
         if rows.start < moved_on:
@@ -110,7 +111,8 @@ def measure_lattice(
     if moved_on:
         dimension = participation_ratio(torch.cat(moved))
         interior = InteriorMeasures(dimension, min(moved_on - 1, numbers), moved_on)
-    return LatticeMeasures(intact, silenced, measure_experts(model, embeddings), interior, count)
+    experts = measure_experts(model, embeddings, surfaces=torch.cat(surfaces).numpy())
+    return LatticeMeasures(intact, silenced, experts, interior, count)
 
 
 def participation_ratio(values: Tensor) -> float:

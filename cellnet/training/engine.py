@@ -124,11 +124,18 @@ class StepEngine:
             self.lattice_steps = steps
             self.forget_graph()
 
-    def compute(self, batch: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the raw losses and their weighted sum for teacher embeddings (B, D)."""
+    def compute(self, batch: Tensor, surface: Tensor | None = None) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the raw losses and their weighted sum for teacher embeddings (B, D).
+
+        Args:
+            batch: the embeddings.
+            surface: where they were put on the surface already, (B, n, n).
+        """
         mixed = self.settings.training.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
-            output = self.model(batch, steps=self.lattice_steps)
+            if surface is None:
+                surface = self.model.put_on_surface(batch, steps=self.lattice_steps)
+            output = self.model.carry(surface, steps=self.lattice_steps)
         dimensions = self.settings.lattice.dimensions
         seen = LossInput(batch, output, self.model.interior, dimensions)
         raw = {name: loss(seen) for name, loss in self.losses.items()}

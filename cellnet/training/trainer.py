@@ -23,6 +23,7 @@ from cellnet.losses import LOSS_NAMES, loss_weights
 from cellnet.measures import (
     Embeddings,
     ReconstructionMeasures,
+    ReconstructionSums,
     measure_reconstruction,
     parts,
     rows_to_tensor,
@@ -349,13 +350,16 @@ class EmbeddingTrainer:
         self._let_cube_rest_if_due()
         embeddings = self.data.validation
         size = self.settings.training.batch_size
-        sums, count = dict.fromkeys(LOSS_NAMES, 0.0), 0
+        sums, steps = dict.fromkeys(LOSS_NAMES, 0.0), self.engine.lattice_steps
+        reconstruction = ReconstructionSums(embeddings, self.device)
         for rows in parts(len(embeddings), size, _SMALLEST_VALIDATION_BATCH):
-            raw, _ = self.engine.compute(rows_to_tensor(embeddings, rows, self.device))
+            batch = rows_to_tensor(embeddings, rows, self.device)
+            surface = self.model.put_on_surface(batch, steps=steps)
+            raw, _ = self.engine.compute(batch, surface)
             for name, value in raw.items():
-                sums[name] += float(value) * (rows.stop - rows.start)
-            count += rows.stop - rows.start
-        losses = {name: value / count for name, value in sums.items()}
+                sums[name] += float(value) * len(batch)
+            reconstruction.add(batch, self.model.carry(surface, steps=steps).embeddings)
+        losses = {name: value / len(embeddings) for name, value in sums.items()}
         weights = loss_weights(self.settings.loss)
         weighted = {name: weights[name] * value for name, value in losses.items()}
         total = sum(weighted.values())
@@ -367,7 +371,7 @@ class EmbeddingTrainer:
         else:
             self._progress.validations_without_improvement += 1
         event = ValidationEvent(
-            self._progress.step, losses, weighted, total, self.measure(embeddings), improved
+            self._progress.step, losses, weighted, total, reconstruction.measures(), improved
         )
         self._tell(event)
         return event
