@@ -267,8 +267,8 @@ class EmbeddingSettings(SettingsGroup):
         label="Code refinement",
         help="Steps of descent by which the code of each sentence is improved while the student is used "
         "(not while it trains): towards the code from which it makes the nearest embedding, where the "
-        "encoder only guesses. Two or three are enough; each takes as long as two to three passes through "
-        "the cube, and each batch twice as many passes as the code has numbers.",
+        "encoder only guesses. Three give most of it, six nearly all; each takes as long as two to three "
+        "passes through the cube, and each batch twice as many passes as the code has numbers.",
         unit="steps",
         ge=0,
         le=64,

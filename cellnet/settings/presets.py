@@ -56,7 +56,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
             "type": "autoencoder",
             "hidden_size": 4096,
             "extraction_strategy": "volume_projection",
-            "refinement_steps": 3,
+            "refinement_steps": 6,
         },
         "local": {"hidden_size": 32},
         "functional": {"hidden_size": 32, "integration_steps": 1},
