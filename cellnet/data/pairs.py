@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cellnet.data.columns import find_column
 from cellnet.data.readers import read_csv
-from cellnet.data.rows import BadRow, Row, bad_row, check_row
+from cellnet.data.rows import BadRow, Row, bad_row, check_length, check_row
 from cellnet.errors import DataError
 
 PAIR_COLUMNS = ("sentence1", "sentence2", "score")
@@ -80,7 +80,7 @@ def load_pairs(path: Path) -> SentencePairs:
 def _check(line: int, first: str, second: str, score: str) -> tuple[str, str, float] | BadRow:
     sentences = []
     for column, text in zip(PAIR_COLUMNS[:2], (first, second), strict=True):
-        row = check_row(line, text, 1, MAX_PAIR_CHARACTERS)
+        row = check_length(check_row(line, text), 1, MAX_PAIR_CHARACTERS)
         if not isinstance(row, Row):
             return bad_row(line, f"{column} {row.reason}", text)
         sentences.append(row.text)

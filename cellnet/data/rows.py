@@ -42,7 +42,7 @@ def bad_row(line: int, reason: str, value: object) -> BadRow:
     return BadRow(line, reason, text)
 
 
-def check_row(line: int, value: object, min_characters: int, max_characters: int) -> Row | BadRow:
+def check_row(line: int, value: object) -> Row | BadRow:
     """Return the value as a row with its whitespace normalized, or the reason why it is none."""
     if value is None:
         return bad_row(line, "no value", "")
@@ -57,8 +57,14 @@ def check_row(line: int, value: object, min_characters: int, max_characters: int
     text = " ".join(value.split())
     if not text:
         return bad_row(line, "empty", value)
-    if len(text) < min_characters:
-        return bad_row(line, f"shorter than {min_characters} characters", text)
-    if len(text) > max_characters:
-        return bad_row(line, f"longer than {max_characters} characters", text)
     return Row(line, text)
+
+
+def check_length(row: Row | BadRow, min_characters: int, max_characters: int) -> Row | BadRow:
+    """Return the row as it is if its text is of an allowed length, else the reason why it is left out."""
+    if isinstance(row, Row):
+        if len(row.text) < min_characters:
+            return bad_row(row.line, f"shorter than {min_characters} characters", row.text)
+        if len(row.text) > max_characters:
+            return bad_row(row.line, f"longer than {max_characters} characters", row.text)
+    return row

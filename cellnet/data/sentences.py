@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cellnet.data.docstrings import docstring_sentences, standard_library
 from cellnet.data.readers import read_values
-from cellnet.data.rows import BadRow, Repeat, Row, check_row
+from cellnet.data.rows import BadRow, Repeat, Row, check_length, check_row
 from cellnet.data.split import sample, split
 from cellnet.errors import DataError
 from cellnet.settings import DataSettings
@@ -108,7 +108,8 @@ def load_texts(settings: DataSettings) -> tuple[list[str], DataReport]:
     first: dict[str, int] = {}
     bad_rows: list[BadRow] = []
     reasons: Counter[str] = Counter()
-    for row in _rows(settings):
+    for found in _rows(settings):
+        row = check_length(found, settings.min_characters, settings.max_characters)
         if isinstance(row, Row):
             counts[row.text] += 1
             first.setdefault(row.text, row.line)
@@ -133,18 +134,19 @@ def load_texts(settings: DataSettings) -> tuple[list[str], DataReport]:
 @lru_cache(maxsize=1)
 def _library_rows(folder: Path) -> tuple[Row | BadRow, ...]:
     """The sentences of the library, which takes seconds to read and does not change while Python runs."""
-    return tuple(docstring_sentences(folder))
+    return tuple(
+        check_row(row.line, row.text) if isinstance(row, Row) else row
+        for row in docstring_sentences(folder)
+    )
 
 
 def _rows(settings: DataSettings) -> Iterator[Row | BadRow]:
-    low, high = settings.min_characters, settings.max_characters
     if settings.source == "docstrings":
         if settings.column:
             raise DataError(
                 f"data.column is {settings.column!r}, but docstrings have no columns; leave it empty"
             )
-        for row in _library_rows(standard_library()):
-            yield check_row(row.line, row.text, low, high) if isinstance(row, Row) else row
+        yield from _library_rows(standard_library())
     else:
         for item in read_values(Path(settings.source).expanduser(), settings.column):
-            yield item if isinstance(item, BadRow) else check_row(*item, low, high)
+            yield item if isinstance(item, BadRow) else check_row(*item)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from heapq import nsmallest
 
 
 def sample(texts: Sequence[str], limit: int, seed: int) -> list[str]:
     """Return ``limit`` of the texts in their order, the same ones whatever that is; 0 returns all."""
     if not 0 < limit < len(texts):
         return list(texts)
-    chosen = set(nsmallest(limit, texts, key=lambda text: (_place(text, seed, b"sample"), text)))
+    placed = sorted(texts, key=lambda text: (_place(text, seed, b"sample"), text))
+    chosen = set(placed[:limit])
     return [text for text in texts if text in chosen]
 
 

@@ -18,7 +18,7 @@ from cellnet.embedding import fit_pca
 from cellnet.settings import DataSettings
 from cellnet.training import TrainingData
 from lab.colors import SPLIT_COLORS
-from lab.figures.layout import finished
+from lab.figures.layout import finished, frame
 
 Coloring = Literal["split", "length"]
 COLORINGS: Final[dict[Coloring, str]] = {"split": "Split", "length": "Length"}
@@ -56,28 +56,43 @@ def length_figure(data: SentenceData, settings: DataSettings) -> go.Figure:
     longest = max((int(part.max()) for part in lengths.values() if len(part)), default=1)
     width = max(1, -(-longest // _BINS))
     edges = np.arange(0, longest + width + 1, width)
-    figure = go.Figure()
-    for split, part in lengths.items():
-        counts, _ = np.histogram(part, edges)
-        last = edges[1:] - 1
-        figure.add_bar(
-            x=(edges[:-1] + last) / 2,
-            y=counts,
-            width=width * 0.94,
-            name=f"{split} ({len(part):,})",
-            marker={"color": SPLIT_COLORS[split], "line_width": 0},
-            customdata=np.stack([edges[:-1], last], axis=1),
-            hovertemplate="%{customdata[0]} to %{customdata[1]} characters: %{y:,} sentences",
-        )
-    for limit, word in ((settings.min_characters, "shortest"), (settings.max_characters, "longest")):
-        if 1 < limit <= longest + width:
-            figure.add_vline(x=limit, line={"color": "#8a949e", "dash": "dot"}, annotation_text=word)
-    figure.update_layout(
-        barmode="stack",
-        xaxis={"title": "characters", "rangemode": "tozero"},
-        yaxis={"title": "sentences"},
+    last = edges[1:] - 1
+    limits = {
+        word: limit
+        for word, limit in (("shortest", settings.min_characters), ("longest", settings.max_characters))
+        if 1 < limit <= longest + width
+    }
+    upright = {
+        "type": "line",
+        "yref": "paper",
+        "y0": 0,
+        "y1": 1,
+        "line": {"color": "#8a949e", "dash": "dot"},
+    }
+    word_beside = {"yref": "paper", "y": 1, "xanchor": "left", "yanchor": "top", "showarrow": False}
+    # Put together at once: a figure that grows part by part takes several times as long, and a field waits.
+    return go.Figure(
+        [
+            go.Bar(
+                x=(edges[:-1] + last) / 2,
+                y=np.histogram(part, edges)[0],
+                width=width * 0.94,
+                name=f"{split} ({len(part):,})",
+                marker={"color": SPLIT_COLORS[split], "line": {"width": 0}},
+                customdata=np.stack([edges[:-1], last], axis=1),
+                hovertemplate="%{customdata[0]} to %{customdata[1]} characters: %{y:,} sentences",
+            )
+            for split, part in lengths.items()
+        ],
+        {
+            **frame(height=320, legend=True),
+            "barmode": "stack",
+            "xaxis": {"title": "characters", "rangemode": "tozero", "automargin": True},
+            "yaxis": {"title": "sentences", "automargin": True},
+            "shapes": [{**upright, "x0": limit, "x1": limit} for limit in limits.values()],
+            "annotations": [{**word_beside, "x": limit, "text": word} for word, limit in limits.items()],
+        },
     )
-    return finished(figure, height=320, legend=True)
 
 
 def _lengths(texts: Sequence[str]) -> npt.NDArray[np.int64]:

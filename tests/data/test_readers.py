@@ -7,7 +7,7 @@ import pytest
 
 from cellnet.data import columns, readers
 from cellnet.data.readers import list_columns, read_values
-from cellnet.data.rows import BadRow, Row, check_row
+from cellnet.data.rows import BadRow, Row, check_length, check_row
 from cellnet.errors import DataError
 
 
@@ -15,7 +15,7 @@ def rows(path: Path, column: str = "", low: int = 1, high: int = 2000) -> list[t
     """Read a file into (line, text) and (line, "! reason")."""
     found: list[tuple[int, str]] = []
     for item in read_values(path, column):
-        row = item if isinstance(item, BadRow) else check_row(*item, low, high)
+        row = check_length(item if isinstance(item, BadRow) else check_row(*item), low, high)
         found.append((row.line, row.text if isinstance(row, Row) else f"! {row.reason}"))
     return found
 
@@ -174,7 +174,7 @@ def test_excerpts_are_short_and_printable(tmp_path: Path) -> None:
     path.write_bytes(b"\xff" + b"y" * 500)
     (value,) = read_values(path, "")
     assert not isinstance(value, BadRow)
-    row = check_row(*value, 1, 2000)
+    row = check_length(check_row(*value), 1, 2000)
     assert isinstance(row, BadRow)
     assert row.excerpt.startswith("\\udcffyyy")
     assert len(row.excerpt) == 80
