@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from cellnet.interventions import Intervention
-from cellnet.measures import Embeddings
+from cellnet.measures import Embeddings, rows_to_host
 from cellnet.model import CellNet
 
 FloatArray = npt.NDArray[np.float32]
@@ -130,8 +129,10 @@ def _carry(
     """Carry one part of the batch."""
     parameter = next(model.parameters())
     teacher = torch.from_numpy(rows).to(parameter.device, parameter.dtype)
-    surface = model.put_on_surface(teacher) if surfaces is None else torch.from_numpy(surfaces).to(teacher)
-    output = model.carry(surface, keep_trace=True, intervention=intervention, stop_early=False)
+    surface = None if surfaces is None else torch.from_numpy(surfaces).to(teacher)
+    output = model(
+        teacher, surface_in=surface, keep_trace=True, intervention=intervention, stop_early=False
+    )
     lattice = output.lattice
     states = [lattice.initial, *(step.states for step in lattice.trace)]
     readouts = torch.stack(
@@ -149,9 +150,4 @@ def _carry(
         "cosine": F.cosine_similarity(readouts, teacher[:, None], dim=-1),
         "relative_change": lattice.relative_change.T,
     }
-    return {name: _to_host(value) for name, value in found.items()}
-
-
-def _to_host(value: Tensor) -> FloatArray:
-    array: FloatArray = value.float().cpu().numpy()
-    return array
+    return {name: rows_to_host(value) for name, value in found.items()}

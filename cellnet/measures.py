@@ -48,6 +48,12 @@ def rows_to_tensor(embeddings: Embeddings, rows: slice, device: torch.device) ->
     return torch.from_numpy(np.array(embeddings[rows], dtype=np.float32)).to(device)
 
 
+def rows_to_host(values: Tensor) -> Embeddings:
+    """Copy rows from a device to an array, as float32."""
+    array: Embeddings = values.float().cpu().numpy()
+    return array
+
+
 class ReconstructionSums:
     """Gathers the measures of a reconstruction part by part, in float64.
 

@@ -174,14 +174,22 @@ class CellNet(SentenceEncoder):
         self,
         embeddings: Float[Tensor, "batch width"],
         *,
+        surface_in: Float[Tensor, "batch edge edge"] | None = None,
         steps: int | None = None,
         keep_trace: bool = False,
         intervention: Intervention | None = None,
         stop_early: bool = True,
     ) -> StudentOutput:
-        """Carry teacher embeddings (B, D) through the cube; see `Lattice3D.forward` for the options."""
+        """Carry teacher embeddings (B, D) through the cube; see `Lattice3D.forward` for other options.
+
+        Args:
+            embeddings: of the teacher.
+            surface_in: where they were put on the surface before, (B, n, n), and need not be again.
+        """
+        if surface_in is None:
+            surface_in = self.put_on_surface(embeddings, steps=steps)
         return self.carry(
-            self.put_on_surface(embeddings, steps=steps),
+            surface_in,
             steps=steps,
             keep_trace=keep_trace,
             intervention=intervention,

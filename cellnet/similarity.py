@@ -89,11 +89,9 @@ def measure_experts(
     gates = torch.zeros(steps, 3, dtype=torch.float64, device=device)
     examples = len(embeddings) * model.settings.lattice.cell_count
     for rows in parts(len(embeddings), batch_size):
-        if surfaces is None:
-            surface = model.put_on_surface(rows_to_tensor(embeddings, rows, device))
-        else:
-            surface = rows_to_tensor(surfaces, rows, device)
-        output = model.carry(surface, keep_trace=True, stop_early=False)
+        batch = rows_to_tensor(embeddings, rows, device)
+        surface = None if surfaces is None else rows_to_tensor(surfaces, rows, device)
+        output = model(batch, surface_in=surface, keep_trace=True, stop_early=False)
         for step, trace in enumerate(output.lattice.trace):
             proposals = trace.changes.flatten(2).flatten(0, 1).double()
             sums[step] += proposals.sum(dim=0)

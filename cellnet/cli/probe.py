@@ -21,7 +21,7 @@ from cellnet.inspection import inspect
 from cellnet.interventions import Intervention
 from cellnet.lattice.geometry import TIERS
 from cellnet.loading import LoadedDecoder, load_decoder, load_model
-from cellnet.measures import Embeddings
+from cellnet.measures import Embeddings, rows_to_host
 from cellnet.model import CellNet, StudentOutput
 from cellnet.settings import Settings, with_changes
 from cellnet.teacher import Teacher
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> Result:
         for row, text in enumerate(arguments.texts)
     ]
     if not damage.is_none:
-        _add_damage(probes, model, _host(taught), _host(output.surface_in), damage, decoder)
+        _add_damage(probes, model, rows_to_host(taught), rows_to_host(output.surface_in), damage, decoder)
     if writer is not None:
         given = {"student": output.embeddings, "teacher": taught}
         _add_written(probes, writer.decoder, settings, given, teacher)
@@ -116,7 +116,7 @@ def _add_written(
     for who, embeddings in given.items():
         found = writer.write(embeddings, beams=asked.beams, length_penalty=asked.length_penalty)
         nearest = writer.write_nearest(
-            _host(embeddings), teacher.encode, found=[written.text for written in found]
+            rows_to_host(embeddings), teacher.encode, found=[written.text for written in found]
         )
         for probe, written, near in zip(probes, found, nearest, strict=True):
             texts = {"text": written.text, "score": written.score, "nearest": near}
@@ -157,11 +157,6 @@ def _decoder(settings: Settings, device: torch.device) -> TextDecoder:
 
 def _match(match: Match) -> dict[str, Any]:
     return {"text": match.text, "cosine": match.score}
-
-
-def _host(values: Tensor) -> Embeddings:
-    array: Embeddings = values.float().cpu().numpy()
-    return array
 
 
 def _surfaces(output: StudentOutput, row: int) -> dict[str, Any]:

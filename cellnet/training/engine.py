@@ -133,9 +133,7 @@ class StepEngine:
         """
         mixed = self.settings.training.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
-            if surface is None:
-                surface = self.model.put_on_surface(batch, steps=self.lattice_steps)
-            output = self.model.carry(surface, steps=self.lattice_steps)
+            output = self.model(batch, surface_in=surface, steps=self.lattice_steps)
         dimensions = self.settings.lattice.dimensions
         seen = LossInput(batch, output, self.model.interior, dimensions)
         raw = {name: loss(seen) for name, loss in self.losses.items()}

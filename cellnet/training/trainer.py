@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ from cellnet.measures import (
     rows_to_tensor,
 )
 from cellnet.memory import MemoryPoolManager
-from cellnet.model import CellNet
+from cellnet.model import CellNet, StudentOutput
 from cellnet.settings import Settings, differences, with_changes
 from cellnet.training.control import Call, Changes, Command, ControlQueue
 from cellnet.training.data import Batches, TrainingData
@@ -349,16 +349,13 @@ class EmbeddingTrainer:
         self.model.eval()
         self._let_cube_rest_if_due()
         embeddings = self.data.validation
-        size = self.settings.training.batch_size
-        sums, steps = dict.fromkeys(LOSS_NAMES, 0.0), self.engine.lattice_steps
+        sums = dict.fromkeys(LOSS_NAMES, 0.0)
         reconstruction = ReconstructionSums(embeddings, self.device)
-        for rows in parts(len(embeddings), size, _SMALLEST_VALIDATION_BATCH):
-            batch = rows_to_tensor(embeddings, rows, self.device)
-            surface = self.model.put_on_surface(batch, steps=steps)
-            raw, _ = self.engine.compute(batch, surface)
+        for batch, output in self._carried(embeddings):
+            reconstruction.add(batch, output.embeddings)
+            raw, _ = self.engine.compute(batch, output.surface_in)
             for name, value in raw.items():
                 sums[name] += float(value) * len(batch)
-            reconstruction.add(batch, self.model.carry(surface, steps=steps).embeddings)
         losses = {name: value / len(embeddings) for name, value in sums.items()}
         weights = loss_weights(self.settings.loss)
         weighted = {name: weights[name] * value for name, value in losses.items()}
@@ -380,13 +377,17 @@ class EmbeddingTrainer:
     def measure(self, embeddings: Embeddings) -> ReconstructionMeasures:
         """Measure the student's reconstruction of embeddings (n, D)."""
         self.model.eval()
-        steps = self.engine.lattice_steps
-        return measure_reconstruction(
-            lambda batch: self.model(batch, steps=steps).embeddings,
-            embeddings,
-            device=self.device,
-            batch_size=self.model.sentences_at_once(256),
-        )
+        reconstruction = ReconstructionSums(embeddings, self.device)
+        for batch, output in self._carried(embeddings):
+            reconstruction.add(batch, output.embeddings)
+        return reconstruction.measures()
+
+    def _carried(self, embeddings: Embeddings) -> Iterator[tuple[Tensor, StudentOutput]]:
+        """Yield embeddings part by part, on the device, with what the student makes of them."""
+        size = self.settings.training.batch_size
+        for rows in parts(len(embeddings), size, _SMALLEST_VALIDATION_BATCH):
+            batch = rows_to_tensor(embeddings, rows, self.device)
+            yield batch, self.model(batch, steps=self.engine.lattice_steps)
 
     def measure_pca(self, embeddings: Embeddings) -> ReconstructionMeasures:
         """Measure PCA with the width of the surface, fitted on the training embeddings."""
