@@ -172,7 +172,8 @@ def _tell_tale_shapes(settings: Settings, placed: int) -> dict[str, tuple[int, .
         "codec.from_channels.weight": (width, code * (channels - 1)),
     }
     if settings.embedding.type == "autoencoder":
-        shapes["codec.decoder.0.weight"] = (settings.embedding.hidden_size, code * channels)
+        shapes["codec.decoder.0.weight"] = (settings.embedding.decoder_width, code * channels)
+        shapes["codec.encoder.0.weight"] = (settings.embedding.hidden_size, width)
     return shapes
 
 

@@ -116,6 +116,20 @@ def huge(settings: dict[str, Any]) -> Tamper:
     return lambda weights, state, changes: changes.update(settings)
 
 
+def huge_encoder(weights: dict[str, Tensor], state: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Ask for an encoder of any width beside a decoder that is as wide as it says."""
+    others = weights["codec.from_channels.weight"].shape[1]
+    code = len(weights["codec.to_surface.weight"])
+    weights["codec.decoder.0.weight"] = torch.zeros(4, code + others)
+    changes.update(
+        {
+            "embedding.type": "autoencoder",
+            "embedding.hidden_size": 8192,
+            "embedding.decoder_hidden_size": 4,
+        }
+    )
+
+
 def put(**values: Any) -> Tamper:
     return lambda weights, state, changes: state.update(values)
 
@@ -145,6 +159,7 @@ def reshape(weights: dict[str, Tensor], state: dict[str, Any], changes: dict[str
         (huge({"model.state_size": 512}), r"mapper.lift of shape \(56, 512\)"),
         (huge({"functional.hidden_size": 4096}), "do not fit its settings"),
         (huge({"embedding.type": "autoencoder"}), "codec.decoder.0.weight"),
+        (huge_encoder, r"codec.encoder.0.weight of shape \(8192, 20\)"),
         (huge({"embedding.type": "attention"}), "do not fit its settings"),
         (huge({"embedding.extraction_strategy": "volume_projection"}), "do not fit its settings"),
         (spoil, "weights are not finite: mapper.lift"),

@@ -25,7 +25,9 @@ class AutoencoderTransformer(EmbeddingTransformer):
         width, code, hidden = settings.teacher_width, surface_size**2, settings.hidden_size
         self.encoder = MultiLayerPerceptron(width, hidden, code, ZeroLinear, FeatureLinear)
         reads_values = partial(FeatureLinear, every=state_size)
-        self.decoder = MultiLayerPerceptron(code * state_size, hidden, width, ZeroLinear, reads_values)
+        self.decoder = MultiLayerPerceptron(
+            code * state_size, settings.decoder_width, width, ZeroLinear, reads_values
+        )
 
     def encode_nonlinear(self, centered: Tensor) -> Tensor:
         code: Tensor = self.encoder(centered)

@@ -44,7 +44,7 @@ class Perceptron(nn.Module):
     def __init__(self, settings: Settings, surface_size: int, hidden: int) -> None:
         super().__init__()
         # The width follows from the student's parameters, and may lie outside what a form offers.
-        embedding = settings.embedding.model_copy(update={"hidden_size": hidden})
+        embedding = settings.embedding.model_copy(update={"hidden_size": hidden, "decoder_hidden_size": 0})
         self.settings = settings
         self.hidden = hidden
         with seeded(settings.init.seed):

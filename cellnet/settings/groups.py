@@ -257,6 +257,14 @@ class EmbeddingSettings(SettingsGroup):
     hidden_size: int = setting(
         512, label="Codec width", help="Hidden width of the codecs that are not linear.", ge=4, le=8192
     )
+    decoder_hidden_size: int = setting(
+        0,
+        label="Codec width, way back",
+        help="Hidden width of the autoencoder codec from the surface back to an embedding; the narrower it "
+        "is, the more is left to the cube. 0 takes the codec width.",
+        ge=0,
+        le=8192,
+    )
     pca_initialization: bool = setting(
         True,
         label="Start from PCA",
@@ -279,6 +287,11 @@ class EmbeddingSettings(SettingsGroup):
     extraction_strategy: Literal["surface_mean", "weighted_surface", "volume_projection"] = setting(
         "surface_mean", label="Extraction", help="How the surface is read out."
     )
+
+    @property
+    def decoder_width(self) -> int:
+        """Hidden width of the autoencoder codec from the surface back."""
+        return self.decoder_hidden_size or self.hidden_size
 
 
 class LossSettings(SettingsGroup):

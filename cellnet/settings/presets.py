@@ -55,6 +55,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         | {
             "type": "autoencoder",
             "hidden_size": 4096,
+            "decoder_hidden_size": 1024,
             "extraction_strategy": "volume_projection",
             "refinement_steps": 6,
         },
@@ -68,8 +69,8 @@ _PRESETS: dict[str, dict[str, Any]] = {
             "weight_decay": 0.1,
             "interpolation": 0.5,
             "warmup_steps": 200,
-            "codec_steps": 20_000,
-            "max_steps": 24_000,
+            "codec_steps": 8000,
+            "max_steps": 20_000,
             "validate_every": 500,
             "checkpoint_every": 4000,
         },

@@ -25,6 +25,7 @@ ARCHITECTURE: frozenset[str] = frozenset(
         "embedding.normalize",
         "embedding.type",
         "embedding.hidden_size",
+        "embedding.decoder_hidden_size",
         "embedding.placement_strategy",
         "embedding.extraction_strategy",
     }

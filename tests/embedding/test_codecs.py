@@ -158,3 +158,13 @@ def test_the_hidden_layers_of_an_autoencoder_start_at_the_size_of_their_inputs(g
     assert float(hidden.detach().std()) == pytest.approx(1.0, abs=0.05)
     surface[..., 1:] = 9.0
     assert torch.equal(codec.decoder[0](surface.flatten(1)), hidden)
+
+
+def test_the_way_back_of_an_autoencoder_may_be_narrower() -> None:
+    def widths(**settings: int) -> tuple[int, int]:
+        codec = make_codec(EmbeddingSettings(teacher_width=24, type="autoencoder", **settings), 3, STATE)
+        assert isinstance(codec, AutoencoderTransformer)
+        return codec.encoder[0].out_features, codec.decoder[0].out_features
+
+    assert widths(hidden_size=16) == (16, 16)
+    assert widths(hidden_size=16, decoder_hidden_size=5) == (16, 5)

@@ -28,6 +28,14 @@ def test_it_has_the_parameters_of_the_student(codec: str) -> None:
     assert mlp(torch.randn(3, 384)).surface_in.shape == (3, 8, 8)
 
 
+def test_its_two_hidden_layers_are_equally_wide_whatever_those_of_the_student_are() -> None:
+    changes = {"embedding.type": "autoencoder", "embedding.decoder_hidden_size": 40}
+    student = CellNet(with_changes(preset("quickstart"), changes))
+    mlp = Perceptron.like(student)
+    assert mlp.codec.encoder[0].out_features == mlp.codec.decoder[0].out_features == mlp.hidden
+    assert parameter_count(mlp) == pytest.approx(parameter_count(student), rel=2e-3)
+
+
 def test_it_starts_as_pca(settings: Settings) -> None:
     data = random_data(settings, 120)
     pca = fit_pca(data.train)
