@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cellnet.embedding import EmbeddingTransformer
 from cellnet.losses import LOSS_NAMES, LossInput, make_losses, total_loss
-from cellnet.model import CellNet
+from cellnet.model import CellNet, StudentOutput
 from cellnet.settings import Settings
 from cellnet.training.monitor import PerformanceMonitor
 
@@ -124,20 +124,18 @@ class StepEngine:
             self.lattice_steps = steps
             self.forget_graph()
 
-    def compute(self, batch: Tensor, surface: Tensor | None = None) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the raw losses and their weighted sum for teacher embeddings (B, D).
-
-        Args:
-            batch: the embeddings.
-            surface: where they were put on the surface already, (B, n, n).
-        """
+    def compute(self, batch: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the raw losses and their weighted sum for teacher embeddings (B, D)."""
         mixed = self.settings.training.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
-            output = self.model(batch, surface_in=surface, steps=self.lattice_steps)
-        dimensions = self.settings.lattice.dimensions
-        seen = LossInput(batch, output, self.model.interior, dimensions)
-        raw = {name: loss(seen) for name, loss in self.losses.items()}
+            output = self.model(batch, steps=self.lattice_steps)
+        raw = self.losses_of(batch, output)
         return raw, total_loss(raw, self.weights)
+
+    def losses_of(self, batch: Tensor, output: StudentOutput) -> dict[str, Tensor]:
+        """Return the raw losses of what the student made of teacher embeddings (B, D)."""
+        seen = LossInput(batch, output, self.model.interior, self.settings.lattice.dimensions)
+        return {name: loss(seen) for name, loss in self.losses.items()}
 
     def _forward_backward(self, batch: Tensor) -> Tensor:
         """Accumulate gradients of one batch; return the six raw losses and the total, (7,)."""

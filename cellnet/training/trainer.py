@@ -345,7 +345,10 @@ class EmbeddingTrainer:
 
     @torch.no_grad()
     def validate(self) -> ValidationEvent:
-        """Measure all losses and the reconstruction on the held-out data, and tell the listeners."""
+        """Measure all losses and the reconstruction on the held-out data, and tell the listeners.
+
+        In float32, whatever ``training.precision`` is.
+        """
         self.model.eval()
         self._let_cube_rest_if_due()
         embeddings = self.data.validation
@@ -353,8 +356,7 @@ class EmbeddingTrainer:
         reconstruction = ReconstructionSums(embeddings, self.device)
         for batch, output in self._carried(embeddings):
             reconstruction.add(batch, output.embeddings)
-            raw, _ = self.engine.compute(batch, output.surface_in)
-            for name, value in raw.items():
+            for name, value in self.engine.losses_of(batch, output).items():
                 sums[name] += float(value) * len(batch)
         losses = {name: value / len(embeddings) for name, value in sums.items()}
         weights = loss_weights(self.settings.loss)
