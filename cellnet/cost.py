@@ -115,7 +115,7 @@ def step_cost(settings: Settings) -> StepCost:
         parameters=parameters,
         connections=connections,
         attention_width=width,
-        dense_flops=passes * (states * steps * state.flops + 2.0 * batch * codec),
+        dense_flops=passes * (states * steps * state.flops + 2.0 * batch * (codec + _mixture(settings))),
         attention_flops=4.0 * passes * steps * states * width * size,
         neighbor_bytes=float((2 + recomputed) * rounds * steps) * connections * batch * size * FLOAT_BYTES,
         lattice_steps=passes / _BACKWARD * steps,
@@ -131,7 +131,7 @@ def parameter_count(settings: Settings) -> int:
     size, cells = settings.model.state_size, settings.lattice.cell_count
     codec = codec_parameters(settings.embedding, _surface(settings), size)
     placed = len(place(settings).cells)
-    mapper = (placed + cells) * size
+    mapper = (placed + cells) * size + _mixture(settings)
     match settings.embedding.extraction_strategy:
         case "surface_mean":
             extractor = 0
@@ -140,6 +140,13 @@ def parameter_count(settings: Settings) -> int:
         case "volume_projection":
             extractor = cells * size
     return codec + mapper + extractor + _lattice_parameters(_without_geometry(settings))
+
+
+def _mixture(settings: Settings) -> int:
+    """Weights by which the whole surface is lifted onto the placed cells."""
+    if settings.embedding.lifting_strategy == "own_value":
+        return 0
+    return len(place(settings).cells) * (settings.model.state_size - 1) * _surface(settings) ** 2
 
 
 @lru_cache(maxsize=32)

@@ -58,6 +58,7 @@ def test_activations_are_what_pytorch_keeps(changes: dict[str, Any]) -> None:
         {"embedding.type": "attention", "embedding.extraction_strategy": "weighted_surface"},
         {"embedding.type": "hierarchical", "embedding.extraction_strategy": "volume_projection"},
         {"embedding.placement_strategy": "corners", "lattice.dimensions": (4, 5, 7)},
+        {"embedding.lifting_strategy": "whole_surface"},
     ],
     ids=str,
 )

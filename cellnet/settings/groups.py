@@ -284,6 +284,12 @@ class EmbeddingSettings(SettingsGroup):
     placement_strategy: Literal["faces", "face", "edges", "corners", "uniform"] = setting(
         "faces", label="Placement", help="Which cells hold the surface."
     )
+    lifting_strategy: Literal["own_value", "whole_surface"] = setting(
+        "own_value",
+        label="Lifting",
+        help="What the channels of a placed cell other than 0 start from: its own value, in proportions of "
+        "its own, or all values of the surface, mixed by its own weights (many, if the surface is large).",
+    )
     extraction_strategy: Literal["surface_mean", "weighted_surface", "volume_projection"] = setting(
         "surface_mean", label="Extraction", help="How the surface is read out."
     )

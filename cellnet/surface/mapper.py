@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -52,6 +53,10 @@ class EmbeddingToLatticeMapper(nn.Module):
 
     Channel 0 of a placed cell starts as the value itself; the others as a random direction times it. Each
     placed cell has a direction of its own, by which its neighbors can tell its value from the others'.
+
+    With the lifting ``whole_surface`` a random mixture of all values is added to the other channels, again
+    one of its own for each placed cell: so each has something to say from the first step on, where it would
+    have to wait for the values of others to travel to it.
     """
 
     coordinate: Tensor
@@ -63,6 +68,12 @@ class EmbeddingToLatticeMapper(nn.Module):
         lift = torch.randn(len(placement.cells), size) * _START_SCALE
         lift[:, 0] = 1.0
         self.lift = nn.Parameter(lift)
+        self.mixture: nn.Parameter | None = None
+        if settings.embedding.lifting_strategy == "whole_surface":
+            self.mixture = nn.Parameter(
+                torch.randn(len(placement.cells), size - 1, placement.size**2)
+                * (_START_SCALE / placement.size)
+            )
         self.positional_encoding = SurfacePositionalEncoding(len(placement.cells), size)
         everything = torch.arange(settings.lattice.cell_count)
         others = everything[~torch.isin(everything, placement.cells)]
@@ -74,7 +85,11 @@ class EmbeddingToLatticeMapper(nn.Module):
 
     def forward(self, surface: Float[Tensor, "batch edge edge"]) -> Float[Tensor, "batch cells channels"]:
         """Map surfaces (B, n, n) to states (B, N, C)."""
-        values = surface.flatten(1)[:, self.coordinate]
-        placed = self.positional_encoding(values.unsqueeze(-1) * self.lift)
+        values = surface.flatten(1)
+        lifted = values[:, self.coordinate].unsqueeze(-1) * self.lift
+        if self.mixture is not None:
+            mixed = F.linear(values, self.mixture.flatten(0, 1)).unflatten(1, self.mixture.shape[:2])
+            lifted = lifted + F.pad(mixed, (1, 0))
+        placed = self.positional_encoding(lifted)
         both = torch.cat([placed, self.volume(len(surface)).to(placed.dtype)], dim=1)
         return take_rows(both.transpose(0, 1), self.position).transpose(0, 1)

@@ -26,6 +26,7 @@ ARCHITECTURE: frozenset[str] = frozenset(
         "embedding.type",
         "embedding.hidden_size",
         "embedding.decoder_hidden_size",
+        "embedding.lifting_strategy",
         "embedding.placement_strategy",
         "embedding.extraction_strategy",
     }

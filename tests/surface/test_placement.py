@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from cellnet.settings import Settings
+from cellnet.settings import Settings, with_changes
 from cellnet.surface import (
     EmbeddingToLatticeMapper,
     LatticeToEmbeddingExtractor,
@@ -178,3 +178,19 @@ def test_extraction_is_the_weighted_sum_over_cells_that_share_a_coordinate(extra
     assert len(extractor.cells) == (
         60 if extraction == "volume_projection" else len(place(make((4, 5, 3), "faces")).cells)
     )
+
+
+def test_a_whole_surface_is_lifted_onto_each_placed_cell_and_channel_0_stays_its_own_value() -> None:
+    settings = with_changes(make((4, 5, 6), "faces"), {"embedding.lifting_strategy": "whole_surface"})
+    placed, mapper, _ = untrained(settings)
+    assert mapper.mixture is not None
+    surface = torch.randn(2, placed.size, placed.size)
+    with torch.no_grad():
+        states = mapper(surface)[:, placed.cells]
+        values = surface.flatten(1)
+        own = values[:, placed.coordinate, None] * mapper.lift + mapper.positional_encoding.vectors
+        for batch in range(2):
+            torch.testing.assert_close(
+                states[batch, :, 1:], own[batch, :, 1:] + mapper.mixture @ values[batch]
+            )
+    torch.testing.assert_close(states[..., 0], values[:, placed.coordinate])
