@@ -143,7 +143,7 @@ def parameter_count(settings: Settings) -> int:
 
 
 def _mixture(settings: Settings) -> int:
-    """Weights by which the whole surface is lifted onto the placed cells."""
+    """Number of weights by which the whole surface is lifted onto the placed cells."""
     if settings.embedding.lifting_strategy == "own_value":
         return 0
     return len(place(settings).cells) * (settings.model.state_size - 1) * _surface(settings) ** 2

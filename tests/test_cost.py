@@ -22,6 +22,7 @@ CHANGES: list[dict[str, Any]] = [
     {"functional.hidden_size": 128, "functional.ode_method": "midpoint"},
     {"distant.ode_method": "rk4", "distant.integration_steps": 2},
     {"gate.hidden_size": 128, "local.hidden_size": 16},
+    {"embedding.lifting_strategy": "whole_surface"},
 ]
 
 
@@ -58,7 +59,6 @@ def test_activations_are_what_pytorch_keeps(changes: dict[str, Any]) -> None:
         {"embedding.type": "attention", "embedding.extraction_strategy": "weighted_surface"},
         {"embedding.type": "hierarchical", "embedding.extraction_strategy": "volume_projection"},
         {"embedding.placement_strategy": "corners", "lattice.dimensions": (4, 5, 7)},
-        {"embedding.lifting_strategy": "whole_surface"},
     ],
     ids=str,
 )
