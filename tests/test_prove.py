@@ -66,6 +66,7 @@ def trained() -> CellNet:
         {"lattice.enable_morton_encoding": False, "embedding.placement_strategy": "uniform"},
         {"embedding.type": "autoencoder", "embedding.extraction_strategy": "volume_projection"},
         {"embedding.refinement_steps": 3},
+        {"embedding.lifting_strategy": "whole_surface"},
     ],
 )
 def test_a_fresh_model_is_proven(changes: dict[str, Any]) -> None:
