@@ -28,18 +28,19 @@ class ZeroLinear(nn.Linear):
 
 
 class FeatureLinear(nn.Linear):
-    """The first layer of a codec's MLP: starts with outputs about as large as its inputs.
+    """A layer of features for what follows it: starts with outputs about as large as its inputs.
 
     Its weights start with variance 1 / inputs (LeCun et al. 1998), whatever ``init`` says: much smaller
-    ones leave the MLP nearly linear, from where training does not come back.
+    ones leave what follows nearly linear, from where training does not come back.
 
     Args:
         inputs, outputs: widths.
         every: only every so many inputs are read at the start; the others come in as they are learned.
+        bias: whether there is one.
     """
 
-    def __init__(self, inputs: int, outputs: int, every: int = 1) -> None:
-        super().__init__(inputs, outputs)
+    def __init__(self, inputs: int, outputs: int, every: int = 1, *, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, bias=bias)
         self.every = every
 
 

@@ -172,7 +172,7 @@ def _tell_tale_shapes(settings: Settings, placed: int) -> dict[str, tuple[int, .
         "codec.from_channels.weight": (width, code * (channels - 1)),
     }
     if settings.embedding.lifting_strategy == "whole_surface":
-        shapes["mapper.mixture"] = (placed, channels - 1, code)
+        shapes["mapper.mixture.weight"] = (placed * (channels - 1), code)
     if settings.embedding.type == "autoencoder":
         shapes["codec.decoder.0.weight"] = (settings.embedding.decoder_width, code * channels)
         shapes["codec.encoder.0.weight"] = (settings.embedding.hidden_size, width)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cellnet.lattice.sums import take_rows
+from cellnet.layers import FeatureLinear
 from cellnet.settings import Settings
 from cellnet.surface.placement import Placement
 
@@ -68,12 +69,9 @@ class EmbeddingToLatticeMapper(nn.Module):
         lift = torch.randn(len(placement.cells), size) * _START_SCALE
         lift[:, 0] = 1.0
         self.lift = nn.Parameter(lift)
-        self.mixture: nn.Parameter | None = None
+        self.mixture: FeatureLinear | None = None
         if settings.embedding.lifting_strategy == "whole_surface":
-            self.mixture = nn.Parameter(
-                torch.randn(len(placement.cells), size - 1, placement.size**2)
-                * (_START_SCALE / placement.size)
-            )
+            self.mixture = FeatureLinear(placement.size**2, len(placement.cells) * (size - 1), bias=False)
         self.positional_encoding = SurfacePositionalEncoding(len(placement.cells), size)
         everything = torch.arange(settings.lattice.cell_count)
         others = everything[~torch.isin(everything, placement.cells)]
@@ -88,7 +86,7 @@ class EmbeddingToLatticeMapper(nn.Module):
         values = surface.flatten(1)
         lifted = values[:, self.coordinate].unsqueeze(-1) * self.lift
         if self.mixture is not None:
-            mixed = F.linear(values, self.mixture.flatten(0, 1)).unflatten(1, self.mixture.shape[:2])
+            mixed = self.mixture(values).unflatten(1, (len(self.lift), -1))
             lifted = lifted + F.pad(mixed, (1, 0))
         placed = self.positional_encoding(lifted)
         both = torch.cat([placed, self.volume(len(surface)).to(placed.dtype)], dim=1)

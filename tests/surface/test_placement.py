@@ -189,8 +189,7 @@ def test_a_whole_surface_is_lifted_onto_each_placed_cell_and_channel_0_stays_its
         states = mapper(surface)[:, placed.cells]
         values = surface.flatten(1)
         own = values[:, placed.coordinate, None] * mapper.lift + mapper.positional_encoding.vectors
+        mixture = mapper.mixture.weight.unflatten(0, (len(placed.cells), 4))
         for batch in range(2):
-            torch.testing.assert_close(
-                states[batch, :, 1:], own[batch, :, 1:] + mapper.mixture @ values[batch]
-            )
+            torch.testing.assert_close(states[batch, :, 1:], own[batch, :, 1:] + mixture @ values[batch])
     torch.testing.assert_close(states[..., 0], values[:, placed.coordinate])
