@@ -137,11 +137,7 @@ def to_link(settings: Settings) -> dict[str, str]:
 
 def _remember(settings: Settings) -> None:
     st.session_state[_KEPT] = {name: get_value(settings, name) for name in PLAN}
-
-
-def _publish(settings: Settings, cell: Cell) -> None:
-    """Put the plan and the chosen cell into the page's address."""
-    wanted = to_link(settings) | {"cell": "-".join(map(str, cell))}
+    wanted = to_link(settings) | {"cell": "-".join(map(str, _cell(settings)))}
     if any(st.query_params.get(name) != value for name, value in wanted.items()):
         st.query_params.update(wanted)
 
@@ -256,9 +252,7 @@ def _why_not(snapshot: Snapshot, settings: Settings) -> str:
 # The neighborhood in 3D.
 
 
-@st.fragment
 def _neighborhood(settings: Settings) -> None:
-    """The neighbors of the chosen cell; another cell leaves the rest of the page as it is."""
     _take_picked(settings)
     lattice = settings.lattice
     view: NeighborhoodView = st.segmented_control(
@@ -294,7 +288,6 @@ def _neighborhood(settings: Settings) -> None:
         f"This cell has {counts[2]:,} local, {counts[3]:,} functional and {counts[4]:,} distant neighbors; "
         f"{counts[0]:,} cells are beyond its reach. Click a cell to choose it."
     )
-    _publish(settings, cell)
 
 
 def _cell_inputs(settings: Settings) -> Cell:
