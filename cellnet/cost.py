@@ -130,7 +130,7 @@ def parameter_count(settings: Settings) -> int:
     """Return how many numbers the student of these settings learns, without making it."""
     size, cells = settings.model.state_size, settings.lattice.cell_count
     codec = codec_parameters(settings.embedding, _surface(settings), size)
-    placed = len(place(settings).cells)
+    placed = _placed_cells(settings)
     mapper = (placed + cells) * size + _mixture(settings)
     match settings.embedding.extraction_strategy:
         case "surface_mean":
@@ -146,7 +146,13 @@ def _mixture(settings: Settings) -> int:
     """Number of weights by which the whole surface is lifted onto the placed cells."""
     if settings.embedding.lifting_strategy == "own_value":
         return 0
-    return len(place(settings).cells) * (settings.model.state_size - 1) * _surface(settings) ** 2
+    return _placed_cells(settings) * (settings.model.state_size - 1) * _surface(settings) ** 2
+
+
+@lru_cache(maxsize=32)
+def _placed_cells(settings: Settings) -> int:
+    """Number of cells that hold the surface, which a large cube takes a while to place."""
+    return len(place(settings).cells)
 
 
 @lru_cache(maxsize=32)
