@@ -45,7 +45,7 @@ from cellnet.training.events import (
     ValidationEvent,
 )
 from cellnet.training.monitor import PerformanceMonitor, memory_megabytes
-from cellnet.training.readout import ReadoutRegression, check_readout
+from cellnet.training.readout import ROWS_AT_ONCE, ReadoutRegression, check_readout, linear_readout
 from cellnet.training.schedule import learning_rate, linear_path_share
 
 Listener = Callable[[TrainerEvent], None]
@@ -53,7 +53,6 @@ Result = TypeVar("Result")
 
 _SMALLEST_VALIDATION_BATCH = 4
 _ROWS_CHECKED_AT_ONCE = 8192
-_ROWS_FITTED_AT_ONCE = 128
 
 
 @dataclass
@@ -291,8 +290,8 @@ class EmbeddingTrainer:
     def _fit_readout(self) -> bool:
         """Solve the readout; False if a stop or a live change came in between."""
         settings, total = self.settings, len(self.data.train)
-        regression = ReadoutRegression(self.model)
-        for rows in parts(total, _ROWS_FITTED_AT_ONCE):
+        regression = ReadoutRegression(linear_readout(self.model))
+        for rows in parts(total, ROWS_AT_ONCE):
             self._tell(ReadoutEvent(self._progress.step, rows.start, total))
             self._obey()
             if self._stop_requested or self.settings is not settings:

@@ -139,3 +139,42 @@ def test_its_codes_are_refined_as_those_of_the_student(settings: Settings) -> No
         assert (after <= before * (1 + 1e-5)).all()
         assert after.mean() < before.mean()
         assert torch.equal(refined.train()(y).surface_in, plain(y).surface_in)
+
+
+@pytest.mark.parametrize("refinement_steps", [0, 2])
+def test_its_readout_is_solved_after_the_steps_after_which_that_of_the_student_is(
+    settings: Settings, refinement_steps: int
+) -> None:
+    settings = with_changes(
+        settings,
+        {
+            "training.batch_size": 16,
+            "training.codec_steps": 2,
+            "embedding.refinement_steps": refinement_steps,
+        },
+    )
+    generator = np.random.default_rng(5)
+    factors = generator.standard_normal((1200, 8))
+    products = (factors[:, :, None] * factors[:, None, :]).reshape(len(factors), -1)
+    curved = np.concatenate([2.0 * factors, 0.5 * products], axis=1)
+    curved = curved @ generator.standard_normal((curved.shape[1], settings.embedding.teacher_width))
+    data = TrainingData(train=curved[:900].astype(np.float32), validation=curved[900:].astype(np.float32))
+    rows = torch.from_numpy(data.train)
+
+    def trained(every: int, steps: int = 4) -> tuple[Perceptron, float]:
+        student = CellNet(with_changes(settings, {"training.fit_readout_every": every}))
+        mlp = train_perceptron(student, data, steps=steps, device=CPU, schedule_steps=8)
+        with torch.no_grad():
+            return mlp, float((mlp(rows).embeddings - rows).square().mean())
+
+    (solved, error), (_, before) = trained(4), trained(0)
+    assert error < 0.95 * before
+    if not refinement_steps:  # refined codes are others than those that it was solved for
+        with torch.no_grad():
+            answer = solved(rows)
+            rest = (answer.embeddings - rows).double()
+        # Channel 0 and the constant are not penalized, so that they explain nothing of what is left.
+        code = torch.cat([answer.surface_in.flatten(1), torch.ones(len(rows), 1)], dim=1).double()
+        assert float((code.T @ rest).abs().max()) < 1e-3 * float((code.abs().T @ rest.abs()).max())
+    assert trained(5)[1] == before  # not due yet
+    assert trained(1, 1)[1] == trained(0, 1)[1]  # the codec of the student still learns alone

@@ -22,7 +22,7 @@ from cellnet.training import (
     TrainingData,
     ValidationEvent,
 )
-from cellnet.training.readout import MAX_FITTED_INPUTS, ReadoutRegression
+from cellnet.training.readout import MAX_FITTED_INPUTS, ReadoutRegression, linear_readout
 
 WIDTH = 40
 BASE = with_changes(
@@ -72,13 +72,13 @@ def test_refined_codes_and_the_readout_in_turn_come_nearer() -> None:
     rows = torch.from_numpy(data.train)
     errors = [error(model, rows)]
     for _ in range(3):
-        regression = ReadoutRegression(model)
+        regression = ReadoutRegression(linear_readout(model))
         regression.add(rows)
         regression.solve()
         errors.append(error(model, rows))
     assert errors == sorted(errors, reverse=True)
     plain = make_model(data)
-    regression = ReadoutRegression(plain)
+    regression = ReadoutRegression(linear_readout(plain))
     regression.add(rows)
     regression.solve()
     assert errors[-1] < 0.9 * error(plain, rows)
@@ -92,7 +92,7 @@ def test_the_solution_is_that_of_penalized_least_squares(codec: str) -> None:
         torch.nn.init.normal_(model.codec.decoder[2].weight, std=0.1)
     rows = torch.from_numpy(data.train).double()
     before = error(model, rows)
-    regression = ReadoutRegression(model)
+    regression = ReadoutRegression(linear_readout(model))
     for part in rows.split(150):
         regression.add(part)
     found = regression.solve()
@@ -121,14 +121,14 @@ def test_the_penalty_is_the_one_that_tells_best_on_every_tenth_row() -> None:
     held = rows[::10]
     seen = rows[torch.arange(len(rows)) % 10 != 0]
     model = make_model(data)
-    regression = ReadoutRegression(model)
+    regression = ReadoutRegression(linear_readout(model))
     for part in rows.split(64):
         regression.add(part)
     found = regression.solve()
     assert found.penalty is not None
     # What is taken in without the rows held back, and solved with the same penalty, explains as much.
     again = make_model(data)
-    other = ReadoutRegression(again)
+    other = ReadoutRegression(linear_readout(again))
     other.add(seen)
     weights = other._weights(other._moments.sum(0), found.penalty)
     with torch.no_grad():
@@ -145,7 +145,7 @@ def test_coordinates_and_channels_without_variance_do_no_harm() -> None:
     flat.train[:, 10:] = np.tile(flat.train[:, :10], 3)
     model = make_model(flat)
     rows = torch.from_numpy(flat.train)
-    regression = ReadoutRegression(model)
+    regression = ReadoutRegression(linear_readout(model))
     regression.add(rows)
     regression.solve()
     assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
@@ -156,7 +156,7 @@ def test_a_readout_that_few_sentences_cannot_better_is_kept() -> None:
     data = make_data()
     model = make_model(data)
     before = [p.clone() for p in model.parameters()]
-    regression = ReadoutRegression(model)
+    regression = ReadoutRegression(linear_readout(model))
     rows = torch.from_numpy(data.train[:30])
     regression.add(rows)
     found = regression.solve()
@@ -168,7 +168,7 @@ def test_a_readout_that_few_sentences_cannot_better_is_kept() -> None:
 
 
 def test_too_few_rows_are_refused() -> None:
-    regression = ReadoutRegression(make_model(make_data()))
+    regression = ReadoutRegression(linear_readout(make_model(make_data())))
     regression.add(torch.randn(19, WIDTH))
     with pytest.raises(ValueError, match="19 sentences are too few"):
         regression.solve()
