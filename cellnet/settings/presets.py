@@ -46,8 +46,9 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "lattice": {"dimensions": (37, 37, 37)},
         "training": {"batch_size": 8},
     },
-    # Many sentences and a GPU: a wide codec that learns alone first, on variants of the sentences and on
-    # places between them, without which it would learn its sentences by heart; then the cube.
+    # Many sentences and a GPU: a wide codec that learns alone at first, on variants of the sentences and on
+    # places between them, without which it would learn its sentences by heart; then the cube, each of whose
+    # placed cells is given a mixture of the whole surface.
     "corpus": {
         "lattice": _WIDE_RATIOS,
         "model": {"state_size": 16},
@@ -56,6 +57,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
             "type": "autoencoder",
             "hidden_size": 4096,
             "decoder_hidden_size": 1024,
+            "lifting_strategy": "whole_surface",
             "extraction_strategy": "volume_projection",
             "refinement_steps": 6,
         },
@@ -69,7 +71,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
             "weight_decay": 0.1,
             "interpolation": 0.5,
             "warmup_steps": 200,
-            "codec_steps": 8000,
+            "codec_steps": 2000,
             "max_steps": 20_000,
             "validate_every": 500,
             "checkpoint_every": 4000,
