@@ -130,9 +130,11 @@ def test_counting_does_not_touch_a_student_in_another_thread() -> None:
 
 def test_the_flops_of_a_state_are_those_of_its_layers() -> None:
     settings = with_changes(BASE, {"functional.integration_steps": 1, "distant.integration_steps": 1})
-    lattice = CellNet(settings).lattice
+    model = CellNet(settings)
+    lattice, mixture = model.lattice, model.mapper.mixture
+    assert mixture is not None
     weights = sum(layer.weight.numel() for layer in lattice.modules() if isinstance(layer, torch.nn.Linear))
     cells, batch = settings.lattice.cell_count, settings.training.batch_size
-    codec = CellNet(settings).parameter_counts()["codec"]
-    expected = 3 * 2 * batch * (cells * settings.model.steps * weights + codec)
+    once = model.parameter_counts()["codec"] + mixture.weight.numel()
+    expected = 3 * 2 * batch * (cells * settings.model.steps * weights + once)
     assert step_cost(settings).dense_flops == pytest.approx(expected, rel=1e-6)

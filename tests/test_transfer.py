@@ -33,6 +33,7 @@ SETTINGS = with_changes(
         "distant.hidden_size": 7,
         "gate.hidden_size": 8,
         "embedding.teacher_width": 20,
+        "embedding.lifting_strategy": "own_value",
         "training.batch_size": 8,
         "training.max_steps": 4,
         "training.validate_every": 2,
