@@ -29,7 +29,12 @@ from cellnet.settings import (
     save_toml,
     with_changes,
 )
-from cellnet.surface import EmbeddingToLatticeMapper, LatticeToEmbeddingExtractor, place
+from cellnet.surface import (
+    EmbeddingToLatticeMapper,
+    LatticeToEmbeddingExtractor,
+    place,
+    refuse_moved_surface,
+)
 
 if TYPE_CHECKING:
     from cellnet.teacher import Teacher
@@ -38,8 +43,9 @@ MODEL_FILE = "model.safetensors"
 SETTINGS_FILE = "settings.toml"
 DESCRIPTION_FILE = "config.json"
 FORMAT = "cellnet-model"
-VERSION = 2
+VERSION = 3
 MAX_DESCRIPTION_BYTES = 65_536
+_VERSIONS_READ = (2, VERSION)
 CELLS_AT_ONCE = 2**18
 MAX_REFINED_CODE = 1024
 _CELLS_REFINED_AT_ONCE = 2**15
@@ -253,11 +259,14 @@ class CellNet(SentenceEncoder):
         for name in (MODEL_FILE, SETTINGS_FILE, DESCRIPTION_FILE):
             if not (source / name).is_file():
                 raise CheckpointError(f"{source} holds no {name}; give a folder that save_pretrained wrote")
-        _check_description(source / DESCRIPTION_FILE)
+        version = _read_version(source / DESCRIPTION_FILE)
         try:
-            model = cls(load_toml(source / SETTINGS_FILE))
+            settings = load_toml(source / SETTINGS_FILE)
+            model = cls(settings)
         except SettingsError as error:
             raise CheckpointError(f"{source / SETTINGS_FILE} holds no settings: {error}") from None
+        if version < VERSION:
+            refuse_moved_surface(settings, source)
         try:
             model.load_state_dict(load_file(source / MODEL_FILE))
         except (SafetensorError, RuntimeError) as error:
@@ -267,8 +276,8 @@ class CellNet(SentenceEncoder):
         return model.to(device)
 
 
-def _check_description(path: Path) -> None:
-    """Refuse what is no model of this format, or of a newer version of it."""
+def _read_version(path: Path) -> int:
+    """Return the version of the format; refuse what is no model of it, or of a version that is not read."""
     if path.stat().st_size > MAX_DESCRIPTION_BYTES:
         raise CheckpointError(f"{path} is too large to describe a model")
     try:
@@ -279,8 +288,10 @@ def _check_description(path: Path) -> None:
         raise CheckpointError(
             f"{path} does not describe a {FORMAT}; give a folder that save_pretrained wrote"
         )
-    if description.get("version") != VERSION:
+    version: object = description.get("version")
+    if not isinstance(version, int) or version not in _VERSIONS_READ:
         raise CheckpointError(
-            f"{path} is of version {description.get('version')!r}, but this cellnet reads {VERSION}: "
+            f"{path} is of version {version!r}, but this cellnet reads {VERSION}: "
             "use the cellnet that wrote it, or train again"
         )
+    return version

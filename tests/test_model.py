@@ -1,5 +1,6 @@
 """The student as one module: saved and loaded bit for bit, seeded, and free of global state."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from cellnet.embedding import fit_pca
 from cellnet.errors import CheckpointError, SettingsError
 from cellnet.interventions import Intervention
-from cellnet.model import MODEL_FILE, SETTINGS_FILE, CellNet
+from cellnet.model import DESCRIPTION_FILE, MODEL_FILE, SETTINGS_FILE, CellNet
 from cellnet.settings import Settings
 
 THREE_TIERS = {
@@ -121,6 +122,31 @@ def test_saved_and_loaded_bit_for_bit(tmp_path: Path, kind: str, extraction: str
     embeddings = torch.randn(3, 20)
     with torch.no_grad():
         assert torch.equal(model(embeddings).embeddings, loaded(embeddings).embeddings)
+
+
+@pytest.mark.parametrize(
+    ("version", "placement", "message"),
+    [
+        (2, "faces", None),
+        (2, "uniform", "placed the surface on other cells"),
+        (1, "faces", "is of version 1"),
+        (4, "faces", "is of version 4"),
+        ("3", "faces", "is of version '3'"),
+    ],
+)
+def test_models_of_other_versions_are_read_if_they_mean_the_same(
+    tmp_path: Path, version: object, placement: str, message: str | None
+) -> None:
+    model = CellNet(make_settings(embedding={"teacher_width": 20, "placement_strategy": placement}))
+    model.save_pretrained(tmp_path)
+    assert CellNet.from_pretrained(tmp_path).settings == model.settings
+    description = json.loads((tmp_path / DESCRIPTION_FILE).read_text())
+    (tmp_path / DESCRIPTION_FILE).write_text(json.dumps({**description, "version": version}))
+    if message is None:
+        assert CellNet.from_pretrained(tmp_path).settings == model.settings
+    else:
+        with pytest.raises(CheckpointError, match=message):
+            CellNet.from_pretrained(tmp_path)
 
 
 def test_damaged_and_missing_files_are_checkpoint_errors(tmp_path: Path) -> None:

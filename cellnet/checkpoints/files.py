@@ -30,6 +30,7 @@ from cellnet.checkpoints.manifest import (
 )
 from cellnet.errors import CheckpointError, SettingsError
 from cellnet.settings import Settings, from_toml, save_toml
+from cellnet.surface import refuse_moved_surface
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
@@ -113,6 +114,8 @@ def load_checkpoint(folder: Path, device: torch.device | str = "cpu") -> Checkpo
         data = _read_verified(folder / name, entry)
         if name == SETTINGS_FILE:
             settings = _parse_settings(data, folder)
+            if manifest.format < FORMAT:
+                refuse_moved_surface(settings, folder)
         else:
             named = _parse_tensors(data, folder / name)
             tensors[name.removesuffix(_SUFFIX)] = {key: value.to(device) for key, value in named.items()}

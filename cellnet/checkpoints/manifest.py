@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cellnet.errors import CheckpointError
 
-FORMAT = 1
+FORMAT = 2
+_FORMATS_READ = (1, FORMAT)
 STATE_FILE = "state.json"
 SETTINGS_FILE = "settings.toml"
 MAX_STATE_BYTES = 32 * 2**20
@@ -109,7 +110,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise CheckpointError(
             f"{path} describes no checkpoint ({where}: {first['msg']}); use another checkpoint"
         ) from None
-    if manifest.format != FORMAT:
+    if manifest.format not in _FORMATS_READ:
         raise CheckpointError(f"{folder} has the unknown format {version}; use another checkpoint")
     check_total({name: entry.bytes for name, entry in manifest.files.items()})
     return manifest

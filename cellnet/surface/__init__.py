@@ -6,7 +6,7 @@ from cellnet.surface.mapper import (
     SurfacePositionalEncoding,
     VolumeStateInitializer,
 )
-from cellnet.surface.placement import Placement, place, surface_size
+from cellnet.surface.placement import Placement, place, refuse_moved_surface, surface_size
 
 __all__ = [
     "EmbeddingToLatticeMapper",
@@ -15,5 +15,6 @@ __all__ = [
     "SurfacePositionalEncoding",
     "VolumeStateInitializer",
     "place",
+    "refuse_moved_surface",
     "surface_size",
 ]

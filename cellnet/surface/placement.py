@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cellnet.errors import SettingsError
+from cellnet.errors import CheckpointError, SettingsError
 from cellnet.lattice.geometry import Dimensions, coordinates, linear_index
 from cellnet.settings import Settings
+
+# Multiples of 1 / g and 1 / g**2, where g**3 = g + 1, fill a square evenly (R2 sequence, Roberts 2018).
+_EVEN_STEPS = 1.324717957244746 ** -np.arange(1.0, 3.0)
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,23 @@ def place(settings: Settings) -> Placement:
         raise SettingsError(f"a lattice of {dimensions} has too few cells for a {size} x {size} surface")
     if strategy in ("faces", "face"):
         cells, coordinate = _on_faces(dimensions, size, only_first=strategy == "face")
-    else:
-        cells = _ranked(dimensions, strategy, size * size).sort().values
-        coordinate = torch.arange(size * size)
-    return Placement(size, cells, coordinate)
+        return Placement(size, cells, coordinate)
+    even = strategy == "uniform"
+    cells = _spread(dimensions, size * size) if even else _ranked(dimensions, strategy, size * size)
+    return Placement(size, cells.sort().values, torch.arange(size * size))
+
+
+def refuse_moved_surface(settings: Settings, source: Path) -> None:
+    """Refuse weights that were saved when ``uniform`` placed the surface on other cells.
+
+    Raises:
+        CheckpointError: if they were.
+    """
+    if settings.embedding.placement_strategy == "uniform":
+        raise CheckpointError(
+            f"{source} was saved when embedding.placement_strategy 'uniform' placed the surface on other "
+            "cells, for which its weights were trained: use the cellnet that wrote it, or train again"
+        )
 
 
 def _on_faces(dimensions: Dimensions, size: int, *, only_first: bool) -> tuple[Tensor, Tensor]:
@@ -93,12 +110,23 @@ def _sorted_pairs(holds: dict[int, int]) -> tuple[Tensor, Tensor]:
 
 def _ranked(dimensions: Dimensions, strategy: str, count: int) -> Tensor:
     """Return the ``count`` cells that suit the strategy best."""
-    total = dimensions[0] * dimensions[1] * dimensions[2]
-    if strategy == "uniform":
-        return torch.arange(count) * total // count
     cells = coordinates(dimensions)
     to_face = torch.minimum(cells, torch.tensor(dimensions) - 1 - cells).sort(dim=1).values
     # The distance to an edge of the cube needs two of the three distances to faces, to a corner all.
     axes = 2 if strategy == "edges" else 3
     distance = to_face[:, :axes].square().sum(dim=1)
     return torch.argsort(distance, stable=True)[:count]
+
+
+def _spread(dimensions: Dimensions, count: int) -> Tensor:
+    """Return ``count`` cells spread evenly over the volume: layer by layer along x, by the R2 sequence."""
+    points = count
+    while True:
+        number = np.arange(points)
+        y_and_z = (0.5 + np.outer(number, _EVEN_STEPS)) % 1.0
+        places = np.column_stack([(number + 0.5) / points, y_and_z])
+        met = np.ravel_multi_index(tuple((places * dimensions).astype(np.int64).T), dimensions)
+        cells, first = np.unique(met, return_index=True)
+        if len(cells) >= count:
+            return torch.from_numpy(cells[np.argsort(first)][np.arange(count) * len(cells) // count])
+        points *= 2

@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 
+from cellnet.lattice.geometry import coordinates
 from cellnet.settings import Settings, with_changes
 from cellnet.surface import (
     EmbeddingToLatticeMapper,
@@ -71,8 +72,21 @@ def test_strategies_use_the_cells_that_they_name(dimensions: tuple[int, int, int
         outside = set(range(len(everything))) - set(chosen)
         assert len(chosen) == sorted(dimensions)[1] ** 2
         assert max(distance[i] for i in chosen) <= min(distance[i] for i in outside)
-    gaps = place(make(dimensions, "uniform")).cells.diff()
-    assert gaps.max() - gaps.min() <= 1
+    assert len(set(place(make(dimensions, "uniform")).cells.tolist())) == sorted(dimensions)[1] ** 2
+
+
+@pytest.mark.parametrize("edge", [8, 16, 37])
+def test_a_uniform_surface_fills_the_volume_evenly(edge: int) -> None:
+    dimensions = (edge, edge, edge)
+    cells = coordinates(dimensions)[place(make(dimensions, "uniform")).cells]
+    for axis in range(3):
+        counts = cells[:, axis].bincount(minlength=edge)
+        assert 0.75 * edge <= counts.min()
+        assert counts.max() <= 1.25 * edge
+    halves = (2 * cells + 1 > edge).long() @ torch.tensor([4, 2, 1])
+    volumes = (2 * coordinates(dimensions) + 1 > edge).long() @ torch.tensor([4, 2, 1])
+    share = halves.bincount(minlength=8) / volumes.bincount(minlength=8) * edge
+    torch.testing.assert_close(share, torch.ones(8), atol=0.15, rtol=0.0)
 
 
 def test_a_cubic_face_holds_its_own_coordinates() -> None:
