@@ -15,6 +15,7 @@ from cellnet.inspection import Inspection
 from cellnet.repair import Repair, cell_difference
 from lab.colors import color_table
 from lab.figures.layout import frame
+from lab.figures.wiring import depth
 from lab.scenes import Dimensions, Scene, scalar_scene
 from lab.series import Curve, Panel
 
@@ -57,18 +58,13 @@ def explained_share(teacher: FloatArray, answer: FloatArray, mean: FloatArray) -
     return share
 
 
-def depths(dimensions: Dimensions) -> npt.NDArray[np.int64]:
-    """How many cells each cell (N,) lies below the surface; 0 for the cells of the six faces."""
-    axes = np.meshgrid(*(np.minimum(np.arange(n), n - 1 - np.arange(n)) for n in dimensions), indexing="ij")
-    depth: npt.NDArray[np.int64] = np.minimum.reduce(axes).ravel()
-    return depth
-
-
 def by_depth(values: FloatArray, dimensions: Dimensions) -> Wide:
     """Root mean square over the cells of each depth: (S, N) becomes (depths, S)."""
-    depth = depths(dimensions)
+    depths = depth(dimensions)
     squares = np.square(values.astype(np.float64))
-    return np.stack([np.sqrt(squares[:, depth == level].mean(axis=1)) for level in range(depth.max() + 1)])
+    return np.stack(
+        [np.sqrt(squares[:, depths == level].mean(axis=1)) for level in range(depths.max() + 1)]
+    )
 
 
 @dataclass(frozen=True)
@@ -405,7 +401,7 @@ def depth_figure(
     bar: dict[str, Any] = {"title": {"text": "rms"}, "thickness": 12}
     if log:
         bar |= {"tickprefix": "10<sup>", "ticksuffix": "</sup>", "dtick": 1}
-    depth = {
+    heatmap = {
         "type": "heatmap",
         "z": colors,
         "x": np.arange(shown.first, shown.last + 1),
@@ -429,7 +425,7 @@ def depth_figure(
             **bare,
         },
     )
-    return _figure([depth], layout, height)
+    return _figure([heatmap], layout, height)
 
 
 def matrices_figure(matrices: Mapping[str, Wide], height: int = 300) -> go.Figure:

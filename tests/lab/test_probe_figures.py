@@ -22,7 +22,6 @@ from lab.figures.probe import (
     damage_panels,
     decades,
     depth_figure,
-    depths,
     difference,
     explained_share,
     lines_figure,
@@ -37,6 +36,7 @@ from lab.figures.probe import (
     strips_figure,
     surfaces_figure,
 )
+from lab.figures.wiring import depth
 
 DIMENSIONS = (4, 5, 3)
 CELLS = list(product(range(4), range(5), range(3)))
@@ -71,8 +71,8 @@ def test_explained_share_is_against_the_training_mean() -> None:
 
 def test_depth_counts_cells_below_the_nearest_face() -> None:
     expected = [min(x, 3 - x, y, 4 - y, z, 2 - z) for x, y, z in CELLS]
-    np.testing.assert_array_equal(depths(DIMENSIONS), expected)
-    assert depths((5, 5, 5)).max() == 2
+    np.testing.assert_array_equal(depth(DIMENSIONS), expected)
+    assert depth((5, 5, 5)).max() == 2
 
 
 def test_by_depth_is_the_root_mean_square_over_the_cells_of_a_depth() -> None:
@@ -80,7 +80,7 @@ def test_by_depth_is_the_root_mean_square_over_the_cells_of_a_depth() -> None:
     found = by_depth(values, DIMENSIONS)
     assert found.shape == (2, 2)
     for level in (0, 1):
-        inside = [cell for cell in range(N) if depths(DIMENSIONS)[cell] == level]
+        inside = [cell for cell in range(N) if depth(DIMENSIONS)[cell] == level]
         for row in (0, 1):
             expected = (sum(float(values[row, cell]) ** 2 for cell in inside) / len(inside)) ** 0.5
             assert found[level, row] == pytest.approx(expected)
@@ -128,7 +128,7 @@ def test_a_scene_shows_one_step_on_a_ramp_for_all_steps() -> None:
     assert scene.legend.high == pytest.approx(np.percentile(shown.values, 99))
     cells = scene.geometry.cells
     brightest = int(shown.values[1].argmax())
-    surface = depths(DIMENSIONS) == 0
+    surface = depth(DIMENSIONS) == 0
     if surface[brightest]:
         assert scene.colors[cells == brightest].max() == scene.colors.max()
     assert cell_scene(shown, DIMENSIONS, 1, "cut open").geometry.shown == 4 * 3 * 3
