@@ -262,11 +262,11 @@ class CellNet(SentenceEncoder):
         version = _read_version(source / DESCRIPTION_FILE)
         try:
             settings = load_toml(source / SETTINGS_FILE)
+            if version < VERSION:
+                refuse_moved_surface(settings, source)
             model = cls(settings)
         except SettingsError as error:
             raise CheckpointError(f"{source / SETTINGS_FILE} holds no settings: {error}") from None
-        if version < VERSION:
-            refuse_moved_surface(settings, source)
         try:
             model.load_state_dict(load_file(source / MODEL_FILE))
         except (SafetensorError, RuntimeError) as error:

@@ -160,7 +160,7 @@ def reshape(weights: dict[str, Tensor], state: dict[str, Any], changes: dict[str
         (huge({"model.state_size": 512}), r"mapper.lift of shape \(56, 512\)"),
         (huge({"functional.hidden_size": 4096}), "do not fit its settings"),
         (huge({"embedding.type": "autoencoder"}), "codec.decoder.0.weight"),
-        (huge({"embedding.lifting_strategy": "whole_surface"}), "mapper.mixture.weight"),
+        (huge({"embedding.lifting_strategy": "whole_surface"}), r"mixture.weight of shape \(280, 16\)"),
         (huge_encoder, r"codec.encoder.0.weight of shape \(8192, 20\)"),
         (huge({"embedding.type": "attention"}), "do not fit its settings"),
         (huge({"embedding.extraction_strategy": "volume_projection"}), "do not fit its settings"),

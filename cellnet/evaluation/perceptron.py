@@ -24,7 +24,7 @@ from cellnet.training.data import Batches, TrainingData
 from cellnet.training.engine import make_optimizer, set_rates
 from cellnet.training.events import ChangeEvent
 from cellnet.training.readout import MAX_FITTED_INPUTS, ROWS_AT_ONCE, LinearReadout, ReadoutRegression
-from cellnet.training.schedule import learning_rate, linear_path_share
+from cellnet.training.schedule import learning_rate, linear_path_share, readout_is_due
 
 LOSSES = ("reconstruction", "similarity", "diversity")
 """Those of the six losses that ask for nothing from a cube."""
@@ -193,18 +193,14 @@ def train_perceptron(
         schedule = settings.training
         set_rates(optimizer, learning_rate(step, schedule), linear_path_share(step, schedule))
         optimizer.step()
-        _fit_readout_if_due(mlp, data, settings, step + 1, device)
+        if readout_is_due(step + 1, schedule):
+            _fit_readout(mlp, data, device)
         if progress is not None:
             progress(step + 1, steps)
     return mlp.eval()
 
 
-def _fit_readout_if_due(
-    mlp: Perceptron, data: TrainingData, settings: Settings, done: int, device: torch.device
-) -> None:
-    training = settings.training
-    if not training.fit_readout_every or done % training.fit_readout_every or done < training.codec_steps:
-        return
+def _fit_readout(mlp: Perceptron, data: TrainingData, device: torch.device) -> None:
     regression = ReadoutRegression(mlp.linear_readout())
     for rows in parts(len(data.train), ROWS_AT_ONCE):
         regression.add(rows_to_tensor(data.train, rows, device))

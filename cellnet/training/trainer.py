@@ -46,7 +46,7 @@ from cellnet.training.events import (
 )
 from cellnet.training.monitor import PerformanceMonitor, memory_megabytes
 from cellnet.training.readout import ROWS_AT_ONCE, ReadoutRegression, check_readout, linear_readout
-from cellnet.training.schedule import learning_rate, linear_path_share
+from cellnet.training.schedule import learning_rate, linear_path_share, readout_is_due
 
 Listener = Callable[[TrainerEvent], None]
 Result = TypeVar("Result")
@@ -282,8 +282,7 @@ class EmbeddingTrainer:
 
     def _fit_readout_if_due(self) -> None:
         """Solve the readout for the cube as it stands, obeying orders on the way."""
-        every = self.settings.training.fit_readout_every
-        if every and self._progress.step % every == 0 and not self._cube_rests:
+        if readout_is_due(self._progress.step, self.settings.training):
             while not self._stop_requested and not self._fit_readout():
                 pass
 
