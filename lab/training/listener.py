@@ -28,6 +28,8 @@ from lab.training.snapshot import TRAIN_NAMES, VALIDATION_NAMES, Phase
 _SECONDS_BETWEEN_FRAMES = 0.5
 _FRAME_SHARE = 0.08
 """At most this share of the time goes into frames, those that are shown and those that are kept."""
+_MOST_SECONDS_BETWEEN_FRAMES = 10.0
+"""However long the last frame took: a machine that stood still meanwhile is not slow for good."""
 _SECONDS_BETWEEN_MEMORY = 1.0
 _PHASES = {TrainerState.RUNNING: Phase.RUNNING, TrainerState.PAUSED: Phase.PAUSED}
 
@@ -136,7 +138,8 @@ class Listener:
         if self._must_keep:
             self._must_keep = False
             self._keep(frame)
-        self._frame_due = max(self._frame_due, begin + (time.monotonic() - begin) / _FRAME_SHARE)
+        pause = min((time.monotonic() - begin) / _FRAME_SHARE, _MOST_SECONDS_BETWEEN_FRAMES)
+        self._frame_due = max(self._frame_due, begin + pause)
 
     def _make_frame(self, step: int) -> CubeFrame:
         begin = time.monotonic()

@@ -19,6 +19,10 @@ CUBE = ".cellnet-cube"
 CURVES = ".cellnet-curves"
 
 BOXES = "all => all.map((one) => one.getBoundingClientRect().toJSON())"
+UPDATED = """([host, goal]) => {
+  if (!host.isConnected) throw new Error("the component was mounted anew");
+  return Number(host.dataset.updates ?? 0) >= goal;
+}"""
 LOG_OF_CHARTS = """
     window.log = [];
     new MutationObserver(() => {
@@ -42,9 +46,7 @@ def wait_for_updates(page: Page, selector: str, more: int = 2) -> None:
     expect(host).to_have_count(1)
     handle = host.element_handle()
     before = int(host.get_attribute("data-updates") or 0)
-    page.wait_for_function(
-        "([host, goal]) => Number(host.dataset.updates ?? 0) >= goal", arg=[handle, before + more]
-    )
+    page.wait_for_function(UPDATED, arg=[handle, before + more])
 
 
 def expect_counts(page: Page, text: str, count: int = 1) -> None:

@@ -90,6 +90,7 @@ def test_nothing_runs_while_the_training_stands_still(url: str, open_page: OpenP
         page.wait_for_event("requestfinished", lambda request: "/news?" in request.url)
     assert counts["runs"] == before
     press(page, "Resume")
+    expect_state(page, "running")
     wait_for_updates(page, CUBE)
 
 

@@ -128,6 +128,10 @@ def test_frames_are_kept_at_validations_as_far_as_their_share_of_time_allows(
     service.resume_run(end.run_id, {"training.max_steps": 20})
     wait(service, lambda seen: seen.phase is Phase.FINISHED and seen.step == 20)
     assert service.frames(end.run_id).steps() == [0, 5, 10, 12, 20]
+    monkeypatch.setattr("lab.training.listener._MOST_SECONDS_BETWEEN_FRAMES", 0.0)
+    service.resume_run(end.run_id, {"training.max_steps": 27})
+    wait(service, lambda seen: seen.phase is Phase.FINISHED and seen.step == 27)
+    assert service.frames(end.run_id).steps() == [0, 5, 10, 12, 20, 25, 27]
 
 
 def test_frames_that_cannot_be_kept_do_not_end_the_training(
