@@ -10,17 +10,16 @@ import numpy.typing as npt
 from lab.colors import EXPERT_COLORS
 from lab.figures import inline
 from lab.figures.fields import Floats, activity
-from lab.figures.wiring import Wiring, depth, position_of
+from lab.figures.wiring import Wiring, position_of
 from lab.training import CubeFrame
 
 _LISTED = 40
 
 
-def cell_facts(frame: CubeFrame, at: int, cell: int) -> str:
+def cell_facts(frame: CubeFrame, at: int, cell: int, depth: int) -> str:
     """Where a cell is and how active, in a line."""
     x, y, z = position_of(cell, frame.dimensions)
-    layers = int(depth(frame.dimensions)[cell])
-    place = "on the surface" if layers == 0 else f"{layers} below the surface"
+    place = f"{depth} below the surface" if depth else "on the surface"
     norm = float(activity(frame.states[at, cell]))
     share = float((activity(frame.states[at]) <= norm).mean())
     return (

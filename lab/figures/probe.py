@@ -15,7 +15,6 @@ from cellnet.inspection import Inspection
 from cellnet.repair import Repair, cell_difference
 from lab.colors import color_table
 from lab.figures.layout import frame
-from lab.figures.wiring import depth
 from lab.scenes import Dimensions, Scene, scalar_scene
 from lab.series import Curve, Panel
 
@@ -58,9 +57,8 @@ def explained_share(teacher: FloatArray, answer: FloatArray, mean: FloatArray) -
     return share
 
 
-def by_depth(values: FloatArray, dimensions: Dimensions) -> Wide:
-    """Root mean square over the cells of each depth: (S, N) becomes (depths, S)."""
-    depths = depth(dimensions)
+def by_depth(values: FloatArray, depths: npt.NDArray[np.int64]) -> Wide:
+    """Root mean square over the cells of each depth, (N,): (S, N) becomes (depths, S)."""
     squares = np.square(values.astype(np.float64))
     return np.stack(
         [np.sqrt(squares[:, depths == level].mean(axis=1)) for level in range(depths.max() + 1)]
@@ -388,14 +386,16 @@ def surfaces_figure(surfaces: Mapping[str, FloatArray], dark: bool, height: int 
 
 
 def depth_figure(
-    shown: CellValues, dimensions: Dimensions, *, log: bool = False, height: int = 250
+    shown: CellValues, depths: npt.NDArray[np.int64], *, log: bool = False, height: int = 250
 ) -> go.Figure:
     """Depth below the surface by lattice step: the rms over the cells of that depth.
 
     Args:
+        shown: one number per cell and step.
+        depths: of the cells, (N,).
         log: whether colors stand for the logarithm; what is zero then has none.
     """
-    grid = by_depth(shown.values, dimensions)
+    grid = by_depth(shown.values, depths)
     with np.errstate(divide="ignore"):
         colors = np.where(grid > 0, np.log10(grid), np.nan) if log else grid
     bar: dict[str, Any] = {"title": {"text": "rms"}, "thickness": 12}

@@ -16,7 +16,7 @@ from cellnet.similarity import ExpertMeasures
 from lab.colors import EXPERT_COLORS, hex_to_rgb
 from lab.figures.fields import Floats
 from lab.figures.layout import PAPER, finished
-from lab.figures.wiring import depth, position_of
+from lab.figures.wiring import position_of
 from lab.scenes import BoolArray, Scene, category_scene, scalar_scene
 from lab.training import CubeFrame
 from lab.training.frames import FrameSummary
@@ -105,6 +105,7 @@ def ternary_figure(
     frame: CubeFrame,
     at: int,
     cells: npt.NDArray[np.int64],
+    depths: npt.NDArray[np.int64],
     region: BoolArray | None,
     chosen: int | None = None,
 ) -> go.Figure:
@@ -116,11 +117,11 @@ def ternary_figure(
         frame: the picture.
         at: lattice step, 1..T.
         cells: the cells to draw, (M,), which are the ids of the points.
+        depths: how far below the surface each of the N cells is, (N,).
         region: (N,) bool, cells that stand out; without one all do.
         chosen: a cell to mark.
     """
     gate = frame.gate[at - 1]
-    depths = depth(frame.dimensions)
     deepest = max(1, int(depths.max()))
     places = in_triangle(gate[cells])
     figure = go.Figure()

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from cellnet.lattice.geometry import TIERS, Tier, tier_offsets
 from cellnet.settings import Settings
-from lab.scenes import Dimensions
+from cellnet.surface import place
+from lab.scenes import BoolArray, Dimensions
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,27 @@ def position_of(cell: int, dimensions: Dimensions) -> tuple[int, int, int]:
     return x, y, z
 
 
-def depth(dimensions: Dimensions) -> npt.NDArray[np.int64]:
-    """Distance of each cell from the nearest face, in cells: (N,), 0 on the surface."""
-    grid = np.indices(dimensions)
-    layers = [np.minimum(place, length - 1 - place) for place, length in zip(grid, dimensions, strict=True)]
-    depths: npt.NDArray[np.int64] = np.minimum.reduce(layers).reshape(-1)
-    return depths
+@lru_cache(maxsize=8)
+def depth(settings: Settings) -> npt.NDArray[np.int64]:
+    """How far each cell is from the nearest one that holds the surface: (N,), 0 for those that do.
+
+    A cell next to another, also across an edge or a corner, is 1 away from it.
+    """
+    reached = np.zeros(settings.lattice.cell_count, dtype=np.bool_)
+    reached[place(settings).cells.numpy()] = True
+    reached = reached.reshape(settings.lattice.dimensions)
+    depths = np.zeros(reached.shape, dtype=np.int64)
+    while not reached.all():
+        depths[~reached] += 1
+        reached = _grown(reached, around=settings.lattice.boundary == "toroidal")
+    return depths.reshape(-1)
+
+
+def _grown(cells: BoolArray, *, around: bool) -> BoolArray:
+    """These cells of the grid and all that are next to one of them."""
+    for axis in range(cells.ndim):
+        layers = np.moveaxis(cells, axis, 0)
+        first, last = (layers[-1:], layers[:1]) if around else (layers[:1], layers[-1:])
+        below, above = np.concatenate([first, layers[:-1]]), np.concatenate([layers[1:], last])
+        cells = np.moveaxis(below | layers | above, 0, axis)
+    return cells

@@ -13,7 +13,7 @@ from cellnet.settings import Settings
 from lab.colors import EXPERT_COLORS
 from lab.components.cube import Ring
 from lab.figures.cell import cell_facts, cell_panel, history_panel, neighbor_list, neighbor_table
-from lab.figures.wiring import Wiring, wiring
+from lab.figures.wiring import Wiring, depth, wiring
 from lab.pictures import Pictures, Source, cell_history
 from lab.training import CubeFrame
 from lab.views.awaited import awaited
@@ -30,12 +30,14 @@ class Chosen:
     Attributes:
         cell: its number; None while none is chosen.
         wired: whom it sees; None where that is not known.
+        depth: how far below the surface it is, as far as it is known whom it sees.
         alone: whether the cube shows only it and those that it sees.
         outlined: whether those are outlined in the colors of their tiers.
     """
 
     cell: int | None = None
     wired: Wiring | None = None
+    depth: int = 0
     alone: bool = False
     outlined: bool = False
 
@@ -90,21 +92,21 @@ def choose_cell(count: int, settings: Settings | None) -> Chosen:
         bind="query-params",
         help="Leave in the cube only the cell and those that it sees.",
     )
-    fits = settings is not None and cell is not None and cell < settings.lattice.cell_count
-    return Chosen(cell, wiring(settings, cell) if fits else None, alone, outlined)
+    if settings is None or cell is None or cell >= settings.lattice.cell_count:
+        return Chosen(cell, alone=alone, outlined=outlined)
+    return Chosen(cell, wiring(settings, cell), int(depth(settings)[cell]), alone, outlined)
 
 
 def cell_inspector(pictures: Pictures, source: Source, chosen: Chosen, frame: CubeFrame, at: int) -> None:
     """The panel of the chosen cell."""
-    cell = chosen.cell
-    if cell is None:
+    wired = chosen.wired
+    if wired is None:
         st.info("Click a cell of the cube to see its state, its history, its neighbors and its gate.")
         return
-    st.html(cell_facts(frame, at, cell) + cell_panel(frame, at, cell))
-    if chosen.wired is not None:
-        st.html(neighbor_table(chosen.wired, frame, at))
-        st.html(neighbor_list(chosen.wired, frame))
-    _history(pictures, source, cell)
+    st.html(cell_facts(frame, at, wired.cell, chosen.depth) + cell_panel(frame, at, wired.cell))
+    st.html(neighbor_table(wired, frame, at))
+    st.html(neighbor_list(wired, frame))
+    _history(pictures, source, wired.cell)
 
 
 def _history(pictures: Pictures, source: Source, cell: int) -> None:

@@ -9,6 +9,7 @@ from random import SystemRandom
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import streamlit as st
 import torch
 
@@ -19,6 +20,7 @@ from cellnet.interventions import Intervention
 from cellnet.model import CellNet
 from lab.components import cube
 from lab.figures.probe import VIEWS, CellValues, Neighbor, View, cell_scene, neighbors
+from lab.figures.wiring import depth
 from lab.report import SENTENCE
 from lab.students import Student, StudentShelf
 from lab.views.address import arrived, publish, whole_number
@@ -69,6 +71,11 @@ class Asked:
         """Lattice steps T."""
         steps: int = self.inspection.relative_change.shape[1]
         return steps
+
+    @property
+    def depths(self) -> npt.NDArray[np.int64]:
+        """How far below the surface each cell is, (N,)."""
+        return depth(self.student.model.settings)
 
     @property
     def mean(self) -> FloatArray:

@@ -138,7 +138,7 @@ def where(asked: Asked, first: int, second: int) -> None:
     with by_depth:
         st.caption("Distance by depth below the surface")
         chart(
-            depth_figure(apart, asked.inspection.dimensions, log=log, height=230),
+            depth_figure(apart, asked.depths, log=log, height=230),
             key="probe_apart",
             label="Distance of the two by depth below the surface and lattice step",
         )

@@ -122,7 +122,7 @@ def travel(asked: Asked, row: int) -> None:
     charts, cube = st.columns([4, 5], gap="medium")
     with charts:
         chart(
-            depth_figure(shown, asked.inspection.dimensions, log=log, height=230),
+            depth_figure(shown, asked.depths, log=log, height=230),
             key="probe_depths",
             label=f"By depth below the surface and lattice step: {shown.label}",
         )

@@ -77,14 +77,14 @@ def _cells(kind: Region, settings: Settings) -> BoolArray | None:
         case "box":
             return visible_cells(lattice.dimensions, clip=choose_box(lattice.dimensions, "routing_box"))
         case "depth":
-            depths = depth(lattice.dimensions)
+            depths = depth(settings)
             low, high = st.slider(
                 "Depth below the surface (cells)",
                 0,
                 max(1, int(depths.max())),
                 (0, 0),
                 key="routing_depth",
-                help="0 is the surface, on which sentences enter and leave.",
+                help="0 are the cells that hold the surface, on which sentences enter and leave.",
                 bind="query-params",
             )
             return np.asarray((depths >= low) & (depths <= high))

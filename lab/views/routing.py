@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import streamlit as st
 
 from cellnet.lattice.geometry import TIERS
@@ -28,6 +30,7 @@ from lab.figures.routing import (
     usage_over_training,
     weight_scene,
 )
+from lab.figures.wiring import depth
 from lab.films import film
 from lab.pictures import Pictures, Source
 from lab.scenes import BoolArray, Scene
@@ -50,6 +53,23 @@ _HEIGHT: Final = 348
 _EMPTY_HEIGHT: Final = 220
 _MOMENT: Final = "routing_moment"
 _KEYS: Final = tuple(f"routing_cube_{name}" for name in ("overview", *TIERS))
+
+
+@dataclass(frozen=True, eq=False)
+class _Moment:
+    """What the charts of the gates show.
+
+    Attributes:
+        source: where the picture comes from.
+        frame: the picture.
+        at: lattice step.
+        depths: how far below the surface each cell is, (N,).
+    """
+
+    source: Source
+    frame: CubeFrame
+    at: int
+    depths: npt.NDArray[np.int64]
 
 
 def choose_source(pictures: Pictures) -> Source:
@@ -169,7 +189,7 @@ def gates(pictures: Pictures, source: Source, region: BoolArray | None) -> None:
     moment = _moment(pictures, source, anew)
     if moment is None:
         return
-    frame, at = moment
+    frame, at = moment.frame, moment.at
     head.subheader(f"Gates in lattice step {at}, training step {frame.step:,}")
     triangle, spread = st.columns([1, 1], gap="large")
     count = frame.states.shape[1]
@@ -177,7 +197,7 @@ def gates(pictures: Pictures, source: Source, region: BoolArray | None) -> None:
     cells = sampled_cells(count, region)
     with triangle:
         chosen = chart(
-            ternary_figure(frame, at, cells, region, CELL.value),
+            ternary_figure(frame, at, cells, moment.depths, region, CELL.value),
             key="routing_triangle",
             label="Gates of the cells in the triangle of the three experts",
             tools=True,
@@ -197,15 +217,17 @@ def gates(pictures: Pictures, source: Source, region: BoolArray | None) -> None:
         )
 
 
-def _moment(pictures: Pictures, source: Source, anew: bool) -> tuple[CubeFrame, int] | None:
-    """The picture and the lattice step of the charts, which stay until a new one is asked for."""
-    kept: tuple[Source, CubeFrame, int] | None = st.session_state.get(_MOMENT)
-    if kept is None or kept[0] != source or anew:
+def _moment(pictures: Pictures, source: Source, anew: bool) -> _Moment | None:
+    """What the charts show, which stays until a new one is asked for."""
+    kept: _Moment | None = st.session_state.get(_MOMENT)
+    if kept is None or kept.source != source or anew:
+        settings = pictures.settings(source.run)
         frame = pictures.read(chosen_training_step(pictures, source)).frame
-        if frame is None:
+        if frame is None or settings is None:
             return None
-        kept = st.session_state[_MOMENT] = (source, frame, chosen_lattice_step(len(frame.gate)))
-    return kept[1], kept[2]
+        at = chosen_lattice_step(len(frame.gate))
+        kept = st.session_state[_MOMENT] = _Moment(source, frame, at, depth(settings))
+    return kept
 
 
 def over_training(pictures: Pictures, source: Source) -> None:

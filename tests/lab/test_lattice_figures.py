@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cellnet.lattice.geometry import coordinates
 from cellnet.settings import preset, with_changes
+from cellnet.surface import place
 from lab.figures.cell import cell_panel, history_panel, neighbor_table
 from lab.figures.cuts import Cut, lattice_scene, shown_cells
 from lab.figures.fields import (
@@ -196,8 +198,30 @@ def test_wiring_is_that_of_all_distances(boundary: str) -> None:
         wiring(settings, 216)
 
 
+@pytest.mark.parametrize("boundary", ["open", "toroidal"])
+@pytest.mark.parametrize("placement", ["faces", "face", "edges", "uniform"])
+def test_depth_is_the_distance_to_the_nearest_cell_that_holds_the_surface(
+    placement: str, boundary: str
+) -> None:
+    settings = with_changes(
+        preset("quickstart"),
+        {
+            "lattice.dimensions": (6, 5, 7),
+            "lattice.boundary": boundary,
+            "embedding.placement_strategy": placement,
+        },
+    )
+    cells = coordinates((6, 5, 7)).numpy()
+    apart = np.abs(cells[:, None] - cells[place(settings).cells.numpy()])
+    if boundary == "toroidal":
+        apart = np.minimum(apart, (6, 5, 7) - apart)
+    np.testing.assert_array_equal(depth(settings), apart.max(axis=2).min(axis=1))
+
+
 def test_depth_counts_layers_from_the_surface() -> None:
-    assert np.bincount(depth((5, 5, 5))).tolist() == [98, 26, 1]
+    changes = {"lattice.dimensions": (5, 5, 5), "embedding.placement_strategy": "faces"}
+    settings = with_changes(preset("quickstart"), changes)
+    assert np.bincount(depth(settings)).tolist() == [98, 26, 1]
 
 
 def test_inline_charts_show_the_numbers(frame: CubeFrame) -> None:

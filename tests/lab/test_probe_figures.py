@@ -10,6 +10,7 @@ from cellnet.decoder import Match
 from cellnet.inspection import FloatArray, Inspection
 from cellnet.interventions import Intervention
 from cellnet.repair import measure_repair
+from cellnet.settings import preset, with_changes
 from lab.colors import EXPERT_COLORS
 from lab.figures.probe import (
     CellValues,
@@ -40,6 +41,12 @@ from lab.figures.wiring import depth
 
 DIMENSIONS = (4, 5, 3)
 CELLS = list(product(range(4), range(5), range(3)))
+DEPTHS = depth(
+    with_changes(
+        preset("quickstart"),
+        {"lattice.dimensions": DIMENSIONS, "embedding.placement_strategy": "faces"},
+    )
+)
 B, T, N, C, D = 3, 2, 60, 4, 6
 
 
@@ -71,16 +78,15 @@ def test_explained_share_is_against_the_training_mean() -> None:
 
 def test_depth_counts_cells_below_the_nearest_face() -> None:
     expected = [min(x, 3 - x, y, 4 - y, z, 2 - z) for x, y, z in CELLS]
-    np.testing.assert_array_equal(depth(DIMENSIONS), expected)
-    assert depth((5, 5, 5)).max() == 2
+    np.testing.assert_array_equal(DEPTHS, expected)
 
 
 def test_by_depth_is_the_root_mean_square_over_the_cells_of_a_depth() -> None:
     values = normal(2, N)
-    found = by_depth(values, DIMENSIONS)
+    found = by_depth(values, DEPTHS)
     assert found.shape == (2, 2)
     for level in (0, 1):
-        inside = [cell for cell in range(N) if depth(DIMENSIONS)[cell] == level]
+        inside = [cell for cell in range(N) if DEPTHS[cell] == level]
         for row in (0, 1):
             expected = (sum(float(values[row, cell]) ** 2 for cell in inside) / len(inside)) ** 0.5
             assert found[level, row] == pytest.approx(expected)
@@ -128,7 +134,7 @@ def test_a_scene_shows_one_step_on_a_ramp_for_all_steps() -> None:
     assert scene.legend.high == pytest.approx(np.percentile(shown.values, 99))
     cells = scene.geometry.cells
     brightest = int(shown.values[1].argmax())
-    surface = depth(DIMENSIONS) == 0
+    surface = DEPTHS == 0
     if surface[brightest]:
         assert scene.colors[cells == brightest].max() == scene.colors.max()
     assert cell_scene(shown, DIMENSIONS, 1, "cut open").geometry.shown == 4 * 3 * 3
@@ -212,16 +218,16 @@ def test_maps_show_what_they_are_given_on_one_scale() -> None:
 
 def test_depths_and_matrices_are_written_into_their_cells_while_they_fit() -> None:
     shown = change(normal(T + 1, N, C))
-    figure = depth_figure(shown, DIMENSIONS)
-    np.testing.assert_allclose(figure.data[0].z, by_depth(shown.values, DIMENSIONS))
+    figure = depth_figure(shown, DEPTHS)
+    np.testing.assert_allclose(figure.data[0].z, by_depth(shown.values, DEPTHS))
     assert list(figure.data[0].x) == [1, 2]
     assert figure.data[0].texttemplate
     steps = np.zeros((2, N), np.float32)
     steps[1] = 0.01
-    log = depth_figure(CellValues(steps, 0, "", "magma"), DIMENSIONS, log=True)
+    log = depth_figure(CellValues(steps, 0, "", "magma"), DEPTHS, log=True)
     np.testing.assert_allclose(log.data[0].z, [[np.nan, -2], [np.nan, -2]], rtol=1e-6)
     assert [list(row) for row in log.data[0].text] == [["0", "0.01"], ["0", "0.01"]]
-    wide = depth_figure(CellValues(np.ones((61, N), np.float32), 0, "", "magma"), DIMENSIONS)
+    wide = depth_figure(CellValues(np.ones((61, N), np.float32), 0, "", "magma"), DEPTHS)
     assert wide.data[0].texttemplate is None
     matrices = matrices_figure({"teacher": np.eye(3), "student": -np.eye(3)})
     assert (matrices.layout.coloraxis.cmin, matrices.layout.coloraxis.cmax) == (-1.0, 1.0)

@@ -58,8 +58,9 @@ def test_the_triangle_draws_the_cells_it_was_given_and_fades_those_outside(frame
     cells = np.array([3, 8, 20])
     region = np.zeros(27, dtype=bool)
     region[8] = True
-    figure = ternary_figure(frame, 1, cells, region, chosen=20)
+    figure = ternary_figure(frame, 1, cells, np.arange(27) % 2, region, chosen=20)
     points, chosen = figure.data
+    assert points.marker.color.tolist() == [1, 0, 0]
     np.testing.assert_allclose(np.stack([points.x, points.y], axis=1), in_triangle(frame.gate[0, cells]))
     assert [row[0].split()[0] for row in points.customdata] == ["3", "8", "20"]
     assert points.marker.opacity[1] > points.marker.opacity[0] == points.marker.opacity[2]
