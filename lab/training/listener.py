@@ -91,7 +91,7 @@ class Listener:
                     "gradient_norm": event.gradient_norm,
                     "seconds": event.seconds,
                 }
-                self.record.add_step(event.step, event.losses | values)
+                self.record.add_step(event.step, event.losses | values, self.session.trainer.settings)
                 self._picture(event.step)
             case ValidationEvent():
                 values = event.losses | {"total": event.total} | asdict(event.measures)

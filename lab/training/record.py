@@ -60,11 +60,11 @@ class TrainingRecord:
         """Note how far the data are."""
         self.set(preparation=Preparation(label, done, total))
 
-    def add_step(self, step: int, values: Mapping[str, float]) -> None:
-        """Add a training step."""
+    def add_step(self, step: int, values: Mapping[str, float], in_force: Settings | None = None) -> None:
+        """Add a training step, and the settings it was made with unless it was made long ago."""
         with self.changed:
             self._train.append(step, values)
-            self._facts["step"] = step
+            self._facts |= {"step": step} | ({"in_force": in_force} if in_force else {})
             now = time.monotonic()
             self._speed.append((now, step))
             while len(self._speed) > 2 and now - self._speed[0][0] > _SPEED_SECONDS:

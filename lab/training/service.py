@@ -308,6 +308,7 @@ class TrainingService:
                 device=describe_device(trainer.device),
                 step=trainer.step_count,
                 settings=trainer.settings,
+                in_force=trainer.settings,
                 sentences=data.report.summary if data.report else "",
                 train_sentences=len(data.train),
                 validation_sentences=len(data.validation),

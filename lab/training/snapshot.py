@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from cellnet.losses import LOSS_NAMES
 from cellnet.runs import ChangeRecord, CheckpointRecord, ReadoutRecord
-from cellnet.settings import Settings
+from cellnet.settings import Settings, differences
 from lab.training.history import History, Rows
 from lab.training.probe import CubeFrame
 
@@ -54,6 +55,7 @@ class Snapshot:
     Attributes:
         version: grows with everything that happens; equal versions mean that nothing changed.
         settings: as they will be once all orders given so far are carried out; None before the first start.
+        in_force: as they were in the newest step; None before the training began.
         error: why it failed or paused by itself, empty otherwise.
         stopping: whether a stop was asked for and is being carried out.
         ordered: what was asked for and begins after the batch under way, such as "pausing"; else empty.
@@ -73,6 +75,7 @@ class Snapshot:
     version: int = 0
     phase: Phase = Phase.IDLE
     settings: Settings | None = None
+    in_force: Settings | None = None
     run_id: str | None = None
     preparation: Preparation | None = None
     error: str = ""
@@ -100,6 +103,13 @@ class Snapshot:
     def max_steps(self) -> int:
         """Steps of the whole training; 0 before the first start."""
         return self.settings.training.max_steps if self.settings else 0
+
+    @property
+    def waiting(self) -> dict[str, Any]:
+        """Live changes that act from the next step on, ``{"group.key": value}``."""
+        if self.settings is None or self.in_force is None:
+            return {}
+        return {name: new for name, (_, new) in differences(self.in_force, self.settings).items()}
 
     @property
     def step_seconds(self) -> float | None:

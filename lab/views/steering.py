@@ -9,7 +9,7 @@ import streamlit as st
 from cellnet.settings import LIVE_SETTINGS, Settings, differences
 from lab.components import live_markup
 from lab.figures.words import gain, tier_report
-from lab.forms import Form
+from lab.forms import FIELDS, Form
 from lab.server import checkpoint_url
 from lab.training import Snapshot, TrainingService
 from lab.views.markup import facts_markup, link_markup, note_markup, tier_markup
@@ -95,7 +95,13 @@ def run_facts(snapshot: Snapshot) -> None:
 
 
 def _facts(snapshot: Snapshot) -> str:
-    return facts_markup(_figures(snapshot)) + _checkpoint_markup(snapshot)
+    return _waiting_markup(snapshot) + facts_markup(_figures(snapshot)) + _checkpoint_markup(snapshot)
+
+
+def _waiting_markup(snapshot: Snapshot) -> str:
+    """What was turned and acts from the next batch on, to be seen at once."""
+    changes = ", ".join(f"{FIELDS[name].title} {value:g}" for name, value in snapshot.waiting.items())
+    return note_markup(f"From the next batch on: {changes}") if changes else ""
 
 
 def _checkpoint_markup(snapshot: Snapshot) -> str:

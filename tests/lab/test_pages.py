@@ -77,6 +77,7 @@ def test_a_preset_fills_the_form_and_a_bad_value_keeps_start_from_starting(insta
     app.button_group(key="preset").set_value("seed").run()
     assert service.draft == lab_preset("seed")
     assert any("local tier is empty" in info.value for info in app.info)
+    assert "From the next batch on: Local ratio 0.3" in text(app)
     app.slider(key="next.1.lattice.local_distance_ratio").set_value(0.9).run()
     assert "must not decrease" in app.error[0].value
     app.button(key="start").click().run()
@@ -120,7 +121,9 @@ def test_start_pause_turn_step_resume_stop(install: Install) -> None:
     app.slider(key="live.0.lattice.local_distance_ratio").set_value(0.3).run()
     app.button(key="step").click().run()
     wait(service, lambda seen: seen.phase is Phase.PAUSED and seen.step == paused.step + 1)
-    app.run().button(key="pause").click().run()
+    app.run()
+    assert "From the next batch on" not in text(app)
+    app.button(key="pause").click().run()
     wait(service, lambda seen: seen.step > paused.step + 3)
     app.run().button(key="stop").click().run()
     wait(service, lambda seen: seen.phase is Phase.STOPPED)

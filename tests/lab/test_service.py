@@ -258,6 +258,20 @@ def test_live_changes_take_effect_and_are_dated(service: TrainingService) -> Non
     assert service.snapshot().settings == seen.settings
 
 
+def test_a_live_change_waits_for_the_next_step(service: TrainingService) -> None:
+    started(service)
+    service.pause()
+    seen = wait(service, lambda seen: seen.phase is Phase.PAUSED)
+    assert not seen.waiting
+    service.apply({"gate.temperature": 0.5})
+    assert service.snapshot().waiting == {"gate.temperature": 0.5}
+    service.step()
+    wait(service, lambda seen: seen.step > 0 and not seen.waiting)
+    service.apply({"gate.temperature": 1.5})
+    service.apply({"gate.temperature": 0.5})
+    assert not service.snapshot().waiting
+
+
 def test_solutions_of_the_readout_are_dated_and_still_known_when_the_run_goes_on(
     service: TrainingService,
 ) -> None:
