@@ -77,7 +77,6 @@ def test_a_preset_fills_the_form_and_a_bad_value_keeps_start_from_starting(insta
     app.button_group(key="preset").set_value("seed").run()
     assert service.draft == lab_preset("seed")
     assert any("local tier is empty" in info.value for info in app.info)
-    assert "From the next batch on: Local ratio 0.3" in text(app)
     app.slider(key="next.1.lattice.local_distance_ratio").set_value(0.9).run()
     assert "must not decrease" in app.error[0].value
     app.button(key="start").click().run()
@@ -115,6 +114,7 @@ def test_start_pause_turn_step_resume_stop(install: Install) -> None:
     app.slider(key="live.0.lattice.local_distance_ratio").set_value(0.3).run()
     assert service.snapshot().settings.lattice.local_distance_ratio == 0.3  # type: ignore[union-attr]
     assert any("local tier is empty" in info.value for info in app.info)
+    assert "From the next batch on: Local ratio 0.3" in text(app)
     app.slider(key="live.0.lattice.local_distance_ratio").set_value(0.95).run()
     assert "must not decrease" in app.error[0].value
     assert service.snapshot().settings.lattice.local_distance_ratio == 0.3  # type: ignore[union-attr]
