@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from conftest import OpenPage, Serve
 from playwright.sync_api import Page, expect
-from test_components_browser import CUBE, wait_for_updates
+from test_components_browser import CUBE, middle, wait_for_updates
 from test_lab_browser import expect_state, go_to, press, wait_for_step
 
 HIDING = """
@@ -99,6 +99,8 @@ def test_what_runs_a_part_of_a_page_is_sent_at_once(url: str, open_page: OpenPag
     wait_for_updates(page, CUBE)
     page.evaluate("window.held = true")
     wait_for_updates(page, CUBE)
+    page.mouse.click(*middle(page.locator(CUBE)))
+    expect(page.get_by_role("spinbutton", name="Cell")).not_to_have_value("")
     page.evaluate("window.held = false")
     go_to(page, "Routing")
     expect(page.locator(CUBE)).to_have_count(4)

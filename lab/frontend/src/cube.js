@@ -7,7 +7,7 @@ import { KEYS_IN_WORDS, Overlay, describeCell, savePicture, withUnit } from "./c
 import { Stage } from "./cube/stage.js";
 import style from "./cube/style.css";
 import { feeds } from "./feeds.js";
-import { Gate, Latest, component, element, format, markDrawn } from "./host.js";
+import { Gate, Latest, component, element, format, markDrawn, sendAtOnce } from "./host.js";
 import { unpack } from "./payload.js";
 
 const NO_WEBGL =
@@ -70,7 +70,7 @@ class CubeView {
       onHome: () => this.#act((stage) => stage.home()),
       onSave: () => this.#save(),
     });
-    this.player = new Player(() => this.#show(), (number) => this.setState("number", number));
+    this.player = new Player(() => this.#show(), (number) => this.#tell("number", number));
     this.host.append(this.player.element);
     this.cameras = new CameraMemory((state) => this.#follow(state));
     this.sizes = new ResizeObserver(() => this.scene && this.stage.draw());
@@ -224,9 +224,7 @@ class CubeView {
 
   /**
    * Python leaves the faces out of a message once it knows that this view holds them. Each report makes it draw that
-   * part of the page anew, so that it hears of large shapes only. It is told after the drawing: Streamlit sends a
-   * report together with what someone enters before the browser gets to send it, and then draws anew only the part
-   * of the page that the report concerns.
+   * part of the page anew, so that it hears of large shapes only, and after the drawing.
    */
   #reportGeometry(held) {
     this.reported = names(held);
@@ -234,7 +232,7 @@ class CubeView {
     if (this.told === told) return;
     this.told = told;
     clearTimeout(this.#telling);
-    this.#telling = setTimeout(() => this.setState("geometry", told), AFTER_DRAWING);
+    this.#telling = setTimeout(() => this.#tell("geometry", told), AFTER_DRAWING);
   }
 
   #placeCamera() {
@@ -279,7 +277,7 @@ class CubeView {
     const text = inWords(state);
     this.#reporting = setTimeout(() => {
       this.#started = text;
-      this.setState("camera", text);
+      this.#tell("camera", text);
     }, CAMERA_RESTS);
   }
 
@@ -341,7 +339,7 @@ class CubeView {
     if (!this.scene) return;
     const face = this.stage.faceAt(event.clientX, event.clientY);
     this.#selected = face < 0 ? null : this.faces.cells[face];
-    this.setState("picked", this.#selected);
+    this.#tell("picked", this.#selected);
     this.#redrawMarks();
   }
 
@@ -357,6 +355,10 @@ class CubeView {
     if (cell === this.#hovered) return;
     this.#hovered = cell;
     this.#redrawMarks();
+  }
+
+  #tell(name, value) {
+    sendAtOnce(() => this.setState(name, value));
   }
 
   #redrawMarks() {

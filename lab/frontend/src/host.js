@@ -25,14 +25,14 @@ export function component(View) {
 }
 
 /**
- * Lets Streamlit send a trigger now. It would wait for a timeout of 0 and send along what is pressed until
- * then, but name only the fragment that came first: the press, or the trigger, would do nothing.
+ * Lets Streamlit send a report or a trigger now. It would wait for a timeout of 0 and send along what is pressed
+ * until then, but name only the fragment that came first: the press, or the report, would do nothing.
  */
-export function sendAtOnce(trigger) {
+export function sendAtOnce(report) {
   const { setTimeout } = globalThis;
   globalThis.setTimeout = (run, wait = 0, ...rest) => (wait ? setTimeout(run, wait, ...rest) : run(...rest));
   try {
-    trigger();
+    report();
   } finally {
     globalThis.setTimeout = setTimeout;
   }
