@@ -26,8 +26,11 @@ class Viewpoint:
     up: tuple[float, float, float] = (0.0, 0.0, 1.0)
 
     @classmethod
-    def around(cls, extent: Sequence[float], azimuth: float = -56.0, elevation: float = 26.0) -> Viewpoint:
-        """Look at the middle of a box from an angle around z and one up from the floor, in degrees."""
+    def around(cls, extent: Sequence[float], azimuth: float = -56.0, elevation: float = -26.0) -> Viewpoint:
+        """Look at the middle of a box from an angle around z and one up from the floor, in degrees.
+
+        By default from below, where the face z = 0 is, on which presets put the surface.
+        """
         around, up = math.radians(azimuth), math.radians(elevation)
         toward = (math.cos(up) * math.cos(around), math.cos(up) * math.sin(around), math.sin(up))
         distance = math.hypot(*extent) / 2 / math.sin(math.radians(ANGLE / 2)) * _MARGIN

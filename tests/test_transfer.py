@@ -157,10 +157,10 @@ def reshape(weights: dict[str, Tensor], state: dict[str, Any], changes: dict[str
     [
         (huge({"lattice.dimensions": (128, 128, 128)}), r"to_surface.weight of shape \(16384, 20\)"),
         (huge({"lattice.dimensions": (4, 4, 128)}), "its settings ask for 2048 cells and it has 64"),
-        (huge({"model.state_size": 512}), r"mapper.lift of shape \(56, 512\)"),
+        (huge({"model.state_size": 512}), r"mapper.lift of shape \(16, 512\)"),
         (huge({"functional.hidden_size": 4096}), "do not fit its settings"),
         (huge({"embedding.type": "autoencoder"}), "codec.decoder.0.weight"),
-        (huge({"embedding.lifting_strategy": "whole_surface"}), r"mixture.weight of shape \(280, 16\)"),
+        (huge({"embedding.lifting_strategy": "whole_surface"}), r"mixture.weight of shape \(80, 16\)"),
         (huge_encoder, r"codec.encoder.0.weight of shape \(8192, 20\)"),
         (huge({"embedding.type": "attention"}), "do not fit its settings"),
         (huge({"embedding.extraction_strategy": "volume_projection"}), "do not fit its settings"),

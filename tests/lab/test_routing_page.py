@@ -34,9 +34,9 @@ def test_four_linked_cubes_and_the_triangle(run: str) -> None:
 
 def test_a_region_is_what_the_cubes_show(run: str) -> None:
     app = open_page("routing", region="depth")
-    assert [cube["scene"]["shown"] for cube in sent(app)] == [56] * 4
-    app.slider(key="routing_depth").set_value((1, 1)).run()
-    assert [cube["scene"]["shown"] for cube in sent(app)] == [8] * 4
+    assert [cube["scene"]["shown"] for cube in sent(app)] == [16] * 4  # the face that holds the surface
+    app.slider(key="routing_depth").set_value((1, 3)).run()
+    assert [cube["scene"]["shown"] for cube in sent(app)] == [48] * 4
     app.button_group(key="routing_region.1").set_value("neighbors").run()
     assert any("Click a cell" in caption.value for caption in app.caption)
     app = open_page("routing", region="neighbors", cell="0")
@@ -49,11 +49,11 @@ def test_what_is_cut_out_on_one_page_is_seen_on_the_other(run: str) -> None:
     app.switch_page(str(ROOT / "pages" / "lattice.py")).run()
     assert sent(app)[0]["scene"]["shown"] == 64
     app.checkbox(key="lattice_routed").check().run()
-    assert app.checkbox(key="lattice_routed").label == "Only the region of Routing (56 cells)"
-    assert sent(app)[0]["scene"]["shown"] == 56
+    assert app.checkbox(key="lattice_routed").label == "Only the region of Routing (16 cells)"
+    assert sent(app)[0]["scene"]["shown"] == 16
     app.button_group(key="lattice_show").set_value("slices").run()
     shown = sent(app)[0]["scene"]["shown"]
-    assert shown == 64 - 27 - 7
+    assert shown == 4 + 4 - 1  # two of the slices cross that face
     app.switch_page(str(ROOT / "pages" / "routing.py"))
     app.query_params["region"] = "lattice"
     app.run()

@@ -21,7 +21,8 @@ const PLAIN = 255;
 const HOVERED = 170;
 const SELECTED = 85;
 const NO_RING = [0, 0, 0, 0];
-const HOME = [0.62, -0.95, 0.56];
+/** From below, where the face z = 0 is, on which presets put the surface. */
+const HOME = [0.62, -0.95, -0.56];
 const MARGIN = 1.09;
 
 // Cell borders are drawn by the fragment shader, at a constant width in pixels and smooth at any zoom,
@@ -74,7 +75,7 @@ export class Stage {
   constructor() {
     this.renderer = vtkRenderer.newInstance({ automaticLightCreation: false });
     this.renderer.setBackground(0, 0, 0, 0);
-    this.#addLight([-0.7, 0.9, 1.5], 0.78);
+    this.#addLight([-0.7, -0.9, 1.5], 0.78);
     this.#addLight([1.4, 0.1, 0.6], 0.34);
     this.window = vtkRenderWindow.newInstance();
     this.window.addRenderer(this.renderer);
