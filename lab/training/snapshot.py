@@ -107,7 +107,7 @@ class Snapshot:
     @property
     def waiting(self) -> dict[str, Any]:
         """Live changes that act from the next step on, ``{"group.key": value}``."""
-        if self.settings is None or self.in_force is None:
+        if self.settings is None or self.in_force is None or not self.phase.is_training:
             return {}
         return {name: new for name, (_, new) in differences(self.in_force, self.settings).items()}
 

@@ -108,7 +108,7 @@ def travel(asked: Asked, row: int) -> None:
         key="probe_measure",
         format_func=_MEASURES.__getitem__,
         help="Own part: distance of a cell's state to the one it has when the mean of all sentences comes "
-        "in. The inside of the cube begins at zero: what it comes to know of this sentence, the experts "
+        "in. Cells below the surface begin at zero: what they come to know of this sentence, the experts "
         "brought. Change: of the state in each step. Activity: size of the state.",
         **KEPT,
     )
