@@ -41,12 +41,10 @@ from lab.figures.wiring import depth
 
 DIMENSIONS = (4, 5, 3)
 CELLS = list(product(range(4), range(5), range(3)))
-DEPTHS = depth(
-    with_changes(
-        preset("quickstart"),
-        {"lattice.dimensions": DIMENSIONS, "embedding.placement_strategy": "faces"},
-    )
+ON_FACES = with_changes(
+    preset("quickstart"), {"lattice.dimensions": DIMENSIONS, "embedding.placement_strategy": "faces"}
 )
+DEPTHS = depth(ON_FACES)
 B, T, N, C, D = 3, 2, 60, 4, 6
 
 
@@ -79,6 +77,7 @@ def test_explained_share_is_against_the_training_mean() -> None:
 def test_depth_counts_cells_below_the_nearest_face() -> None:
     expected = [min(x, 3 - x, y, 4 - y, z, 2 - z) for x, y, z in CELLS]
     np.testing.assert_array_equal(DEPTHS, expected)
+    assert depth(with_changes(ON_FACES, {"lattice.dimensions": (5, 5, 5)})).max() == 2
 
 
 def test_by_depth_is_the_root_mean_square_over_the_cells_of_a_depth() -> None:
