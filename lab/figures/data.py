@@ -18,7 +18,7 @@ from cellnet.embedding import fit_pca
 from cellnet.settings import DataSettings
 from cellnet.training import TrainingData
 from lab.colors import SPLIT_COLORS
-from lab.figures.layout import finished, frame
+from lab.figures.layout import framed
 
 Coloring = Literal["split", "length"]
 COLORINGS: Final[dict[Coloring, str]] = {"split": "Split", "length": "Length"}
@@ -70,28 +70,27 @@ def length_figure(data: SentenceData, settings: DataSettings) -> go.Figure:
         "line": {"color": "#8a949e", "dash": "dot"},
     }
     word_beside = {"yref": "paper", "y": 1, "xanchor": "left", "yanchor": "top", "showarrow": False}
-    # Put together at once: a figure that grows part by part takes several times as long, and a field waits.
-    return go.Figure(
-        [
-            go.Bar(
-                x=(edges[:-1] + last) / 2,
-                y=np.histogram(part, edges)[0],
-                width=width * 0.94,
-                name=f"{split} ({len(part):,})",
-                marker={"color": SPLIT_COLORS[split], "line": {"width": 0}},
-                customdata=np.stack([edges[:-1], last], axis=1),
-                hovertemplate="%{customdata[0]} to %{customdata[1]} characters: %{y:,} sentences",
-            )
-            for split, part in lengths.items()
-        ],
-        {
-            **frame(height=320, legend=True),
-            "barmode": "stack",
-            "xaxis": {"title": "characters", "rangemode": "tozero", "automargin": True},
-            "yaxis": {"title": "sentences", "automargin": True},
-            "shapes": [{**upright, "x0": limit, "x1": limit} for limit in limits.values()],
-            "annotations": [{**word_beside, "x": limit, "text": word} for word, limit in limits.items()],
-        },
+    bars = [
+        go.Bar(
+            x=(edges[:-1] + last) / 2,
+            y=np.histogram(part, edges)[0],
+            width=width * 0.94,
+            name=f"{split} ({len(part):,})",
+            marker={"color": SPLIT_COLORS[split], "line": {"width": 0}},
+            customdata=np.stack([edges[:-1], last], axis=1),
+            hovertemplate="%{customdata[0]} to %{customdata[1]} characters: %{y:,} sentences",
+        )
+        for split, part in lengths.items()
+    ]
+    return framed(
+        bars,
+        height=320,
+        legend=True,
+        xaxis={"title": "characters", "rangemode": "tozero"},
+        yaxis={"title": "sentences"},
+        barmode="stack",
+        shapes=[{**upright, "x0": limit, "x1": limit} for limit in limits.values()],
+        annotations=[{**word_beside, "x": limit, "text": word} for word, limit in limits.items()],
     )
 
 
@@ -170,12 +169,17 @@ def embedding_map(data: TrainingData) -> EmbeddingMap:
 
 def map_figure(shown: EmbeddingMap, coloring: Coloring, find: str = "") -> go.Figure:
     """The map, colored by split or length; sentences that contain ``find`` are ringed."""
-    figure = go.Figure()
     hover = np.array([_hover(text) for text in shown.texts], dtype=object)
     if coloring == "split":
-        for split, chosen in (("train", ~shown.held_out), ("validation", shown.held_out)):
-            marker = {"color": SPLIT_COLORS[split], "size": 5, "opacity": 0.6}
-            _scatter(figure, shown.points[chosen], hover[chosen], split, marker)
+        traces = [
+            _scatter(
+                shown.points[chosen],
+                hover[chosen],
+                split,
+                {"color": SPLIT_COLORS[split], "size": 5, "opacity": 0.6},
+            )
+            for split, chosen in (("train", ~shown.held_out), ("validation", shown.held_out))
+        ]
     else:
         lengths = _lengths(shown.texts)
         marker = {
@@ -187,13 +191,16 @@ def map_figure(shown: EmbeddingMap, coloring: Coloring, find: str = "") -> go.Fi
             "size": 5,
             "opacity": 0.75,
         }
-        _scatter(figure, shown.points, hover, "sentences", marker)
+        traces = [_scatter(shown.points, hover, "sentences", marker)]
     if words := find.casefold().split():
         found = np.array([all(word in text.casefold() for word in words) for text in shown.texts])
         marker = {"color": "rgba(0,0,0,0)", "size": 11, "line": {"color": "#D1126F", "width": 2}}
-        _scatter(figure, shown.points[found], hover[found], f"found ({found.sum():,})", marker)
+        traces.append(_scatter(shown.points[found], hover[found], f"found ({found.sum():,})", marker))
     first, second = shown.shares
-    figure.update_layout(
+    return framed(
+        traces,
+        height=_HEIGHT,
+        legend=True,
         xaxis={"title": f"component 1 ({first:.1%} of the variance)", "zeroline": False},
         yaxis={
             "title": f"component 2 ({second:.1%})",
@@ -204,17 +211,15 @@ def map_figure(shown: EmbeddingMap, coloring: Coloring, find: str = "") -> go.Fi
         hoverlabel={"align": "left"},
         dragmode="pan",
     )
-    return finished(figure, height=_HEIGHT, legend=True)
 
 
 def _scatter(
-    figure: go.Figure,
     points: npt.NDArray[np.float32],
     hover: npt.NDArray[np.object_],
     name: str,
     marker: dict[str, object],
-) -> None:
-    figure.add_scatter(
+) -> go.Scatter:
+    return go.Scatter(
         x=points[:, 0],
         y=points[:, 1],
         mode="markers",

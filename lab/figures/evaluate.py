@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from cellnet.evaluation import Band, Estimate, Evaluation
 from lab.colors import EXPERT_COLORS
-from lab.figures.layout import finished
+from lab.figures.layout import framed
 
 NAMES: Final = {"student": "student", "teacher": "teacher", "pca": "PCA", "mlp": "MLP student"}
 COLORS: Final = {"student": "#D55E00", "pca": "#0072B2", "mlp": "#CC79A7"}
@@ -25,16 +25,17 @@ SHARES: Final = {
 }
 """The scores that lie between 0 and 1, best first of all."""
 _GRAY: Final = "#8A949E"
+_LINE: Final = {"type": "line", "line": {"width": 1, "color": _GRAY}}
 _HEIGHT: Final = 300
 
 
 def differences_figure(evaluation: Evaluation) -> go.Figure:
     """The student minus PCA, and minus the MLP student, in each score that lies between 0 and 1."""
-    figure = go.Figure()
+    traces = []
     for name, scores in evaluation.differences.items():
         who = name.removeprefix("student_minus_")
         shown = [scores[score] for score in SHARES]
-        figure.add_trace(
+        traces.append(
             go.Scatter(
                 x=[score.value for score in shown],
                 y=list(SHARES.values()),
@@ -46,35 +47,43 @@ def differences_figure(evaluation: Evaluation) -> go.Figure:
                 customdata=_spans(shown),
             )
         )
-    figure.add_vline(x=0, line={"width": 1, "color": _GRAY})
-    figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(title="difference, to the right the student is better")
-    figure.update_layout(scattermode="group")
-    return finished(figure, height=_HEIGHT, legend=True)
+    return framed(
+        traces,
+        height=_HEIGHT,
+        legend=True,
+        xaxis={"title": "difference, to the right the student is better"},
+        yaxis={"autorange": "reversed"},
+        scattermode="group",
+        shapes=[{**_LINE, "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "y domain"}],
+    )
 
 
 def novelty_figure(bands: Sequence[Band]) -> go.Figure:
     """Explained variance by novelty: the most novel fifth of the sentences at the left."""
     labels = [f"{band.lowest:.2f} to {band.highest:.2f}" for band in bands]
-    figure = go.Figure()
-    for who in COLORS:
-        if who in bands[0].scores:
-            shown = [band.scores[who]["explained_variance"] for band in bands]
-            figure.add_trace(_line(labels, shown, who))
-    figure.update_xaxes(title="cosine to the nearest training sentence", type="category")
-    figure.update_yaxes(title="explained variance")
-    figure.update_layout(hovermode="x unified")
-    return finished(figure, height=_HEIGHT, legend=True)
+    traces = [
+        _line(labels, [band.scores[who]["explained_variance"] for band in bands], who)
+        for who in COLORS
+        if who in bands[0].scores
+    ]
+    return framed(
+        traces,
+        height=_HEIGHT,
+        legend=True,
+        xaxis={"title": "cosine to the nearest training sentence", "type": "category"},
+        yaxis={"title": "explained variance"},
+        hovermode="x unified",
+    )
 
 
 def gains_figure(evaluation: Evaluation) -> go.Figure:
     """Explained variance of what is read out after each lattice step, next to PCA and the MLP student."""
     steps = list(range(len(evaluation.steps.explained_variance)))
-    figure = go.Figure(_line(steps, evaluation.steps.explained_variance, "student"))
+    traces = [_line(steps, evaluation.steps.explained_variance, "student")]
     for who in ("pca", "mlp"):
         if who in evaluation.scores:
             value = evaluation.scores[who]["explained_variance"].value
-            figure.add_trace(
+            traces.append(
                 go.Scatter(
                     x=[steps[0], steps[-1]],
                     y=[value, value],
@@ -84,28 +93,35 @@ def gains_figure(evaluation: Evaluation) -> go.Figure:
                     hovertemplate="%{y:.4f}",
                 )
             )
-    figure.update_xaxes(title="read out after lattice step", dtick=1)
-    figure.update_yaxes(title="explained variance")
-    figure.update_layout(hovermode="x unified")
-    return finished(figure, height=_HEIGHT, legend=True)
+    return framed(
+        traces,
+        height=_HEIGHT,
+        legend=True,
+        xaxis={"title": "read out after lattice step", "dtick": 1},
+        yaxis={"title": "explained variance"},
+        hovermode="x unified",
+    )
 
 
 def silenced_figure(ablation: Mapping[Any, Estimate]) -> go.Figure:
     """The relative rise of the squared error with each expert silenced."""
     shown = list(ablation.values())
-    figure = go.Figure(
-        go.Bar(
-            x=list(ablation),
-            y=[score.value for score in shown],
-            error_y=_error(shown) | {"color": _GRAY},
-            marker={"color": [EXPERT_COLORS[tier] for tier in ablation]},
-            hovertemplate="%{x} silenced: %{y:+.2%} %{customdata}<extra></extra>",
-            customdata=[f"[{score.low:+.2%}, {score.high:+.2%}]" for score in shown],
-        )
+    bars = go.Bar(
+        x=list(ablation),
+        y=[score.value for score in shown],
+        error_y=_error(shown) | {"color": _GRAY},
+        marker={"color": [EXPERT_COLORS[tier] for tier in ablation]},
+        hovertemplate="%{x} silenced: %{y:+.2%} %{customdata}<extra></extra>",
+        customdata=[f"[{score.low:+.2%}, {score.high:+.2%}]" for score in shown],
     )
-    figure.add_hline(y=0, line={"width": 1, "color": _GRAY})
-    figure.update_yaxes(title="rise of the squared error", tickformat="+.1%")
-    return finished(figure, height=_HEIGHT, legend=False)
+    return framed(
+        [bars],
+        height=_HEIGHT,
+        legend=False,
+        xaxis={},
+        yaxis={"title": "rise of the squared error", "tickformat": "+.1%"},
+        shapes=[{**_LINE, "x0": 0, "x1": 1, "xref": "x domain", "y0": 0, "y1": 0}],
+    )
 
 
 def _line(x: Sequence[Any], estimates: Sequence[Estimate], who: str) -> go.Scatter:

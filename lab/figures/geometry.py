@@ -16,7 +16,7 @@ from cellnet.lattice.geometry import TIERS
 from cellnet.settings import Settings
 from cellnet.settings.groups import LatticeSettings
 from lab.colors import EXPERT_COLORS
-from lab.figures.layout import frame
+from lab.figures.layout import framed
 from lab.figures.words import duration
 from lab.scenes import Scene, category_scene
 from lab.training import Snapshot
@@ -92,17 +92,15 @@ def distance_figure(lattice: LatticeSettings) -> go.Figure:
     end = max(bounds[-1] * _BEYOND, 2.0)
     width = _bar_width(end, len(table.distances[table.band(0.0, end)]))
     bands = list(zip((*TIERS, "not connected"), bounds, (*bounds[1:], end), strict=True))
-    # Put together at once: a figure that grows part by part takes ten times as long, and a slider waits.
-    return go.Figure(
+    return framed(
         [_band_bars(lattice, name, low, high, end, width) for name, low, high in bands],
-        {
-            **frame(height=300, legend=True),
-            "barmode": "overlay",
-            "xaxis": {"title": "distance between two cells (cells)", "range": [0, end], "zeroline": False},
-            "yaxis": {"title": "neighbors per cell, mean", "rangemode": "tozero"},
-            "hoverlabel": {"align": "left"},
-            "shapes": [shape for name, low, high in bands[:-1] for shape in _band_shapes(name, low, high)],
-        },
+        height=300,
+        legend=True,
+        xaxis={"title": "distance between two cells (cells)", "range": [0, end], "zeroline": False},
+        yaxis={"title": "neighbors per cell, mean", "rangemode": "tozero"},
+        barmode="overlay",
+        hoverlabel={"align": "left"},
+        shapes=[shape for name, low, high in bands[:-1] for shape in _band_shapes(name, low, high)],
     )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import plotly.graph_objects as go
+from plotly.basedatatypes import BaseTraceType
 
 PAPER: Final = "rgba(0,0,0,0)"
 """The page shows through, in its own theme."""
 
 
 def frame(*, height: int, legend: bool) -> dict[str, Any]:
-    """Return the layout that gives a chart its size and frame, for a figure put together at once.
+    """Return the layout that gives a chart its size and frame.
 
     Args:
         height: in pixels.
@@ -27,9 +29,24 @@ def frame(*, height: int, legend: bool) -> dict[str, Any]:
     }
 
 
-def finished(figure: go.Figure, *, height: int, legend: bool) -> go.Figure:
-    """Give a chart its size and frame (see `frame`), and return it; it is changed in place."""
-    figure.update_layout(frame(height=height, legend=legend))
-    figure.update_xaxes(automargin=True)
-    figure.update_yaxes(automargin=True)
-    return figure
+def framed(
+    traces: Sequence[BaseTraceType],
+    *,
+    height: int,
+    legend: bool,
+    xaxis: Mapping[str, Any],
+    yaxis: Mapping[str, Any],
+    **layout: Any,
+) -> go.Figure:
+    """Put a chart with axes together.
+
+    At once: one that grows part by part takes Plotly ten times as long, and a control waits for it.
+
+    Args:
+        traces: what it shows.
+        height, legend: see `frame`.
+        xaxis, yaxis: what the axes are, besides wide enough for their labels.
+        layout: what else belongs to it, such as shapes.
+    """
+    axes = {"xaxis": {"automargin": True, **xaxis}, "yaxis": {"automargin": True, **yaxis}}
+    return go.Figure(list(traces), frame(height=height, legend=legend) | axes | layout)

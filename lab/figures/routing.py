@@ -15,7 +15,7 @@ from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.similarity import ExpertMeasures
 from lab.colors import EXPERT_COLORS, hex_to_rgb
 from lab.figures.fields import Floats
-from lab.figures.layout import PAPER, finished
+from lab.figures.layout import PAPER, framed
 from lab.figures.wiring import position_of
 from lab.scenes import BoolArray, Scene, category_scene, scalar_scene
 from lab.training import CubeFrame
@@ -124,8 +124,7 @@ def ternary_figure(
     gate = frame.gate[at - 1]
     deepest = max(1, int(depths.max()))
     places = in_triangle(gate[cells])
-    figure = go.Figure()
-    figure.add_trace(
+    traces = [
         go.Scatter(
             x=places[:, 0],
             y=places[:, 1],
@@ -155,42 +154,48 @@ def ternary_figure(
             hovertemplate="cell %{customdata[0]}<br>local %{customdata[1]}, functional %{customdata[2]}, "
             "distant %{customdata[3]}<extra></extra>",
         )
-    )
+    ]
     if chosen is not None and chosen < len(gate):
         (place,) = in_triangle(gate[chosen : chosen + 1])
         ring = {"symbol": "circle-open", "size": 15, "color": "#D55E00", "line": {"width": 2.5}}
-        figure.add_trace(
-            go.Scatter(x=place[:1], y=place[1:], mode="markers", marker=ring, hoverinfo="skip")
-        )
-    for ends in _triangle_lines():
-        figure.add_shape(
-            type="line",
-            layer="below",
-            line={"color": "rgba(128,140,152,.35)", "width": 1},
-            **dict(zip(("x0", "y0", "x1", "y1"), in_triangle(ends).ravel().tolist(), strict=True)),
-        )
-    for tier, corner, shift in zip(TIERS, in_triangle(np.eye(3)), (14, -14, -14), strict=True):
-        figure.add_annotation(
-            x=corner[0],
-            y=corner[1],
-            yshift=shift,
-            text=f"<b>{tier}</b>",
-            showarrow=False,
-            font={"color": EXPERT_COLORS[tier], "size": 14},
-        )
-    figure.update_xaxes(visible=False, range=[-0.08, 1.08])
-    figure.update_yaxes(visible=False, range=[-0.09, 0.95], scaleanchor="x")
-    figure.update_layout(
-        height=430,
-        margin={"l": 0, "r": 0, "t": 8, "b": 0},
-        paper_bgcolor=PAPER,
-        plot_bgcolor=PAPER,
-        dragmode="lasso",
-        clickmode="event+select",
-        uirevision=f"{frame.step} {at} {len(cells)}",
-        showlegend=False,
+        traces.append(go.Scatter(x=place[:1], y=place[1:], mode="markers", marker=ring, hoverinfo="skip"))
+    return go.Figure(
+        traces,
+        {
+            "shapes": [_triangle_line(ends) for ends in _triangle_lines()],
+            "annotations": [
+                {
+                    "x": corner[0],
+                    "y": corner[1],
+                    "yshift": shift,
+                    "text": f"<b>{tier}</b>",
+                    "showarrow": False,
+                    "font": {"color": EXPERT_COLORS[tier], "size": 14},
+                }
+                for tier, corner, shift in zip(TIERS, in_triangle(np.eye(3)), (14, -14, -14), strict=True)
+            ],
+            "xaxis": {"visible": False, "range": [-0.08, 1.08]},
+            "yaxis": {"visible": False, "range": [-0.09, 0.95], "scaleanchor": "x"},
+            "height": 430,
+            "margin": {"l": 0, "r": 0, "t": 8, "b": 0},
+            "paper_bgcolor": PAPER,
+            "plot_bgcolor": PAPER,
+            "dragmode": "lasso",
+            "clickmode": "event+select",
+            "uirevision": f"{frame.step} {at} {len(cells)}",
+            "showlegend": False,
+        },
     )
-    return figure
+
+
+def _triangle_line(ends: npt.NDArray[np.float64]) -> dict[str, object]:
+    """A line between two mixtures, (2, 3)."""
+    return {
+        "type": "line",
+        "layer": "below",
+        "line": {"color": "rgba(128,140,152,.35)", "width": 1},
+        **dict(zip(("x0", "y0", "x1", "y1"), in_triangle(ends).ravel().tolist(), strict=True)),
+    }
 
 
 def in_triangle(weights: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
@@ -212,47 +217,52 @@ def _triangle_lines() -> Iterator[npt.NDArray[np.float64]]:
 
 def usage_over_training(summaries: Sequence[FrameSummary], at: int) -> go.Figure:
     """Mean weight of each expert in lattice step ``at`` over the kept steps of a training."""
-    figure = go.Figure()
     steps = [summary.step for summary in summaries]
-    for place, (tier, color) in enumerate(EXPERT_COLORS.items()):
-        figure.add_trace(
-            go.Scatter(
-                x=steps,
-                y=[summary.gate_mean[at - 1][place] for summary in summaries],
-                name=tier,
-                stackgroup="gate",
-                mode="lines",
-                line={"width": 0.6, "color": color},
-                fillcolor=color,
-                hovertemplate="%{y:.3f}",
-            )
+    traces = [
+        go.Scatter(
+            x=steps,
+            y=[summary.gate_mean[at - 1][place] for summary in summaries],
+            name=tier,
+            stackgroup="gate",
+            mode="lines",
+            line={"width": 0.6, "color": color},
+            fillcolor=color,
+            hovertemplate="%{y:.3f}",
         )
-    figure.update_yaxes(range=[0, 1], title="mean weight")
-    figure.update_xaxes(title="training step")
-    figure.update_layout(hovermode="x unified")
-    return finished(figure, height=_HEIGHT, legend=True)
+        for place, (tier, color) in enumerate(EXPERT_COLORS.items())
+    ]
+    return framed(
+        traces,
+        height=_HEIGHT,
+        legend=True,
+        xaxis={"title": "training step"},
+        yaxis={"title": "mean weight", "range": [0, 1]},
+        hovermode="x unified",
+    )
 
 
 def entropy_over_training(summaries: Sequence[FrameSummary]) -> go.Figure:
     """Mean entropy of the gate over the kept steps of a training, one line per lattice step."""
-    figure = go.Figure()
     count = len(summaries[0].gate_entropy) if summaries else 0
-    for step in range(count):
-        share = step / max(1, count - 1)
-        figure.add_trace(
-            go.Scatter(
-                x=[summary.step for summary in summaries],
-                y=[summary.gate_entropy[step] for summary in summaries],
-                name=f"step {step + 1}",
-                mode="lines",
-                line={"width": 1.6, "color": f"rgba(0, 114, 178, {0.3 + 0.7 * share:.2f})"},
-                hovertemplate="%{y:.3f}",
-            )
+    traces = [
+        go.Scatter(
+            x=[summary.step for summary in summaries],
+            y=[summary.gate_entropy[step] for summary in summaries],
+            name=f"step {step + 1}",
+            mode="lines",
+            line={"width": 1.6, "color": f"rgba(0, 114, 178, {0.3 + 0.7 * step / max(1, count - 1):.2f})"},
+            hovertemplate="%{y:.3f}",
         )
-    figure.update_yaxes(title="entropy (1: even)")
-    figure.update_xaxes(title="training step")
-    figure.update_layout(hovermode="x unified")
-    return finished(figure, height=_HEIGHT, legend=True)
+        for step in range(count)
+    ]
+    return framed(
+        traces,
+        height=_HEIGHT,
+        legend=True,
+        xaxis={"title": "training step"},
+        yaxis={"title": "entropy (1: even)"},
+        hovermode="x unified",
+    )
 
 
 def entropy_per_step(gate: Floats, region: BoolArray | None = None) -> go.Figure:
@@ -265,28 +275,15 @@ def entropy_per_step(gate: Floats, region: BoolArray | None = None) -> go.Figure
     entropy = gate_entropy(gate)
     low, first, middle, third, high = np.percentile(entropy, (5, 25, 50, 75, 95), axis=1)
     steps = list(range(1, len(gate) + 1))
-    figure = go.Figure()
-    for bottom, top, alpha, name in ((low, high, 0.16, "5 to 95 %"), (first, third, 0.3, "middle half")):
-        figure.add_trace(
-            go.Scatter(x=steps, y=top, mode="lines", line={"width": 0}, showlegend=False, hoverinfo="skip")
-        )
-        figure.add_trace(
-            go.Scatter(
-                x=steps,
-                y=bottom,
-                mode="lines",
-                line={"width": 0},
-                fill="tonexty",
-                fillcolor=f"rgba(0, 114, 178, {alpha})",
-                name=name,
-                hoverinfo="skip",
-            )
-        )
+    traces = [
+        *_spread(steps, low, high, 0.16, "5 to 95 %"),
+        *_spread(steps, first, third, 0.3, "middle half"),
+    ]
     lines = {"median": (middle, "#0072B2", "solid")}
     if region is not None and region.any():
         lines["median of the region"] = (np.median(entropy[:, region], axis=1), "#D55E00", "dash")
     for name, (values, color, dash) in lines.items():
-        figure.add_trace(
+        traces.append(
             go.Scatter(
                 x=steps,
                 y=values,
@@ -296,67 +293,78 @@ def entropy_per_step(gate: Floats, region: BoolArray | None = None) -> go.Figure
                 hovertemplate="%{y:.3f}",
             )
         )
-    figure.update_xaxes(title="lattice step", dtick=1)
-    figure.update_yaxes(title="entropy (1: even)", range=[0, 1.02])
-    return finished(figure, height=390, legend=True)
+    return framed(
+        traces,
+        height=390,
+        legend=True,
+        xaxis={"title": "lattice step", "dtick": 1},
+        yaxis={"title": "entropy (1: even)", "range": [0, 1.02]},
+    )
+
+
+def _spread(
+    steps: list[int], bottom: npt.NDArray[np.float64], top: npt.NDArray[np.float64], alpha: float, name: str
+) -> list[go.Scatter]:
+    """A band between two lines."""
+    edge = {"x": steps, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    fill = {"fill": "tonexty", "fillcolor": f"rgba(0, 114, 178, {alpha})", "name": name}
+    return [go.Scatter(y=top, showlegend=False, **edge), go.Scatter(y=bottom, **edge, **fill)]
 
 
 def similarity_figure(measures: ExpertMeasures, at: int) -> go.Figure:
     """Linear CKA between what the experts propose in lattice step ``at`` (1..T)."""
     matrix = measures.similarity[at - 1]
     text = [["–" if np.isnan(value) else f"{value:.2f}" for value in row] for row in matrix]  # noqa: RUF001
-    figure = go.Figure(
-        go.Heatmap(
-            z=matrix,
-            x=list(TIERS),
-            y=list(TIERS),
-            text=text,
-            texttemplate="%{text}",
-            colorscale="Cividis",
-            zmin=0,
-            zmax=1,
-            colorbar={"title": "CKA", "thickness": 10},
-            hovertemplate="%{y} and %{x}: %{z:.3f}<extra></extra>",
-        )
+    heatmap = go.Heatmap(
+        z=matrix,
+        x=list(TIERS),
+        y=list(TIERS),
+        text=text,
+        texttemplate="%{text}",
+        colorscale="Cividis",
+        zmin=0,
+        zmax=1,
+        colorbar={"title": "CKA", "thickness": 10},
+        hovertemplate="%{y} and %{x}: %{z:.3f}<extra></extra>",
     )
-    figure.update_yaxes(autorange="reversed")
-    return finished(figure, height=_HEIGHT, legend=False)
+    return framed([heatmap], height=_HEIGHT, legend=False, xaxis={}, yaxis={"autorange": "reversed"})
 
 
 def norms_figure(measures: ExpertMeasures) -> go.Figure:
     """Rms of what each expert proposes in each lattice step."""
-    figure = go.Figure()
-    for place, (tier, color) in enumerate(EXPERT_COLORS.items()):
-        norms = measures.output_norms[:, place]
-        figure.add_trace(
-            go.Scatter(
-                x=list(range(1, len(norms) + 1)),
-                y=norms,
-                name=tier,
-                mode="lines+markers",
-                line={"color": color, "width": 2},
-                hovertemplate="%{y:.3g}",
-            )
+    traces = [
+        go.Scatter(
+            x=list(range(1, len(measures.output_norms) + 1)),
+            y=measures.output_norms[:, place],
+            name=tier,
+            mode="lines+markers",
+            line={"color": color, "width": 2},
+            hovertemplate="%{y:.3g}",
         )
-    figure.update_xaxes(title="lattice step", dtick=1)
-    figure.update_yaxes(title="proposed change (rms)", rangemode="tozero")
-    return finished(figure, height=_HEIGHT, legend=True)
+        for place, (tier, color) in enumerate(EXPERT_COLORS.items())
+    ]
+    return framed(
+        traces,
+        height=_HEIGHT,
+        legend=True,
+        xaxis={"title": "lattice step", "dtick": 1},
+        yaxis={"title": "proposed change (rms)", "rangemode": "tozero"},
+    )
 
 
 def ablation_figure(costs: Mapping[str, float]) -> go.Figure:
     """What silencing each expert costs, in explained variance."""
-    figure = go.Figure(
-        go.Bar(
-            x=list(costs),
-            y=list(costs.values()),
-            marker={"color": [EXPERT_COLORS[tier] for tier in costs]},
-            text=[f"{cost:.3f}" for cost in costs.values()],
-            textposition="auto",
-            hovertemplate="%{x} silenced: explained variance falls by %{y:.4f}<extra></extra>",
-        )
+    bars = go.Bar(
+        x=list(costs),
+        y=list(costs.values()),
+        marker={"color": [EXPERT_COLORS[tier] for tier in costs]},
+        text=[f"{cost:.3f}" for cost in costs.values()],
+        textposition="auto",
+        hovertemplate="%{x} silenced: explained variance falls by %{y:.4f}<extra></extra>",
     )
-    figure.update_yaxes(title="loss of explained variance")
-    return finished(figure, height=_HEIGHT, legend=False)
+    return framed(
+        [bars], height=_HEIGHT, legend=False, xaxis={}, yaxis={"title": "loss of explained variance"}
+    )
 
 
 def region_usage(gate: Floats, region: BoolArray) -> tuple[Floats, Floats]:
