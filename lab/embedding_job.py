@@ -144,7 +144,7 @@ class EmbeddingJob:
 
     def _run(self, settings: Settings) -> None:
         """The body of the thread. However it ends, the snapshot says so; a defect goes on to the hook."""
-        work_behind_pages()
+        work_behind_pages(settings.device.device)
         phase, error = JobPhase.FAILED, ""
         try:
             data = self._service.read_data(

@@ -26,6 +26,7 @@ from lab.components.feeds import FEEDS
 from lab.embedding_job import EmbeddingJob
 from lab.evaluations import EVALUATIONS
 from lab.presets import FIRST_RUN, lab_preset
+from lab.priority import wanted_priority
 from lab.students import StudentShelf
 from lab.training import TrainingService
 
@@ -99,6 +100,7 @@ def install_service(service: TrainingService, shelf: StudentShelf | None = None)
 @asynccontextmanager
 async def lifespan(_: object) -> AsyncIterator[None]:
     """Open the service before the first page is served; stop and join its thread when the server ends."""
+    wanted_priority()  # what is wrong there is said now, and not by the first training
     service = TrainingService(runs_folder(), draft=lab_preset(FIRST_RUN))
     _clear_leftovers(service.store.root)
     remove = install_service(service)

@@ -26,7 +26,7 @@ from lab.training.record import TrainingRecord
 from lab.training.snapshot import TRAIN_NAMES, VALIDATION_NAMES, Phase
 
 _SECONDS_BETWEEN_FRAMES = 0.5
-_FRAME_SHARE = 0.08
+_FRAME_SHARE = 0.05
 """At most this share of the time goes into frames, those that are shown and those that are kept."""
 _MOST_SECONDS_BETWEEN_FRAMES = 10.0
 """However long the last frame took: a machine that stood still meanwhile is not slow for good."""

@@ -274,7 +274,7 @@ class TrainingService:
         An error that is no `CellnetError` is a defect: it is recorded, and goes on to the thread's hook,
         which prints its traceback.
         """
-        work_behind_pages()
+        work_behind_pages(settings.device.device)
         record = self._record
         end, error = Phase.FAILED, ""
         try:

@@ -88,10 +88,7 @@ def test_old_answers_are_forgotten() -> None:
 
 
 def test_long_work_computes_behind_the_pages() -> None:
-    def niceness() -> int:
-        return os.getpriority(os.PRIO_PROCESS, 0)
-
-    for behind, more in ((False, 0), (True, 10)):
+    for behind, policy in ((False, os.sched_getscheduler(0)), (True, os.SCHED_IDLE)):
         jobs = Jobs(behind_pages=behind)
-        answer = finished(lambda jobs=jobs: jobs.newest("a", 1, niceness))
-        assert answer.value == niceness() + more
+        answer = finished(lambda jobs=jobs: jobs.newest("a", 1, lambda: os.sched_getscheduler(0)))
+        assert answer.value == policy

@@ -145,6 +145,7 @@ def test_a_checkpoint_is_saved_while_paused_and_what_goes_wrong_is_said(
     assert "Download checkpoint" not in text(app)
     app.button(key="save").click().run()
     wait(service, lambda seen: seen.checkpoint is not None)
+    service.ask(lambda _: None).result(PATIENCE)  # the order before it is done then
     app.run()
     assert f"Download checkpoint (step {step:,}" in text(app)
 

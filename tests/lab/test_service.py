@@ -190,10 +190,9 @@ def test_what_is_asked_for_is_answered_in_the_training_thread_or_refused(service
 
 def test_the_training_computes_behind_the_pages_and_they_as_ever(service: TrainingService) -> None:
     started(service)
-    here = os.getpriority(os.PRIO_PROCESS, 0)
-    there = service.ask(lambda _: os.getpriority(os.PRIO_PROCESS, 0)).result(PATIENCE)
-    assert there == here + 10
-    assert os.getpriority(os.PRIO_PROCESS, 0) == here
+    here = os.sched_getscheduler(0)
+    assert service.ask(lambda _: os.sched_getscheduler(0)).result(PATIENCE) == os.SCHED_IDLE
+    assert os.sched_getscheduler(0) == here != os.SCHED_IDLE
 
 
 def test_watching_does_not_change_what_is_learned(tmp_path: Path) -> None:
