@@ -7,7 +7,6 @@ from lab.jobs import JOBS
 from lab.pictures import Pictures
 from lab.server import get_service, get_shelf
 from lab.views.lattice import choose_source, lattice
-from lab.views.lattice_look import choose_look
 
 pictures = Pictures(get_service(), get_shelf(), JOBS)
 
@@ -17,4 +16,4 @@ settings = pictures.settings(source.run)
 if settings is None:
     st.info("Nothing to see yet. Start a training with the button above, or choose a run.")
 else:
-    lattice(pictures, source, beside, choose_look(settings))
+    lattice(pictures, source, settings, beside)

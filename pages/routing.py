@@ -7,13 +7,7 @@ from lab.jobs import JOBS
 from lab.pictures import Pictures
 from lab.server import get_service, get_shelf
 from lab.views.region import choose_region
-from lab.views.routing import (
-    choose_overview,
-    choose_source,
-    cubes,
-    gates,
-    over_training,
-)
+from lab.views.routing import choose_source, cubes, gates, over_training
 from lab.views.routing_experts import experts
 
 pictures = Pictures(get_service(), get_shelf(), JOBS)
@@ -25,12 +19,8 @@ if settings is None:
     st.info("Nothing to see yet. Start a training with the button above, or choose a run.")
     st.stop()
 
-overview_place, region_place = st.columns([1, 3])
-with overview_place:
-    overview = choose_overview()
-with region_place:
-    region = choose_region(settings)
-cubes(pictures, source, overview, region)
+region = choose_region(settings)
+cubes(pictures, source, region)
 gates(pictures, source, region)
 over_training(pictures, source)
 experts(pictures, source)

@@ -31,6 +31,7 @@ from lab.figures.geometry import (
 from lab.figures.words import tier_report
 from lab.forms import FIELDS, Form, renew
 from lab.training import Snapshot, TrainingService
+from lab.views.address import publish
 from lab.views.choice import Choice
 from lab.views.markup import table_markup, tier_markup
 from lab.views.next_run import differing, say_used, use_for_next_run
@@ -137,7 +138,7 @@ def to_link(settings: Settings) -> dict[str, str]:
 
 def _remember(settings: Settings) -> None:
     st.session_state[_KEPT] = {name: get_value(settings, name) for name in PLAN}
-    wanted = to_link(settings) | {"cell": "-".join(map(str, _cell(settings)))}
+    wanted = to_link(settings)
     if any(st.query_params.get(name) != value for name, value in wanted.items()):
         st.query_params.update(wanted)
 
@@ -252,7 +253,9 @@ def _why_not(snapshot: Snapshot, settings: Settings) -> str:
 # The neighborhood in 3D.
 
 
+@st.fragment
 def _neighborhood(settings: Settings) -> None:
+    """A part of its own, because another cell changes nothing else on the page."""
     _take_picked(settings)
     lattice = settings.lattice
     view: NeighborhoodView = st.segmented_control(
@@ -282,6 +285,7 @@ def _neighborhood(settings: Settings) -> None:
             reports_camera=True,
         )
     publish_camera(_CUBE)
+    publish("cell", "-".join(map(str, cell)))
     codes = neighborhood(lattice, cell)
     counts = [int((codes == code).sum()) for code in range(len(KIND_COLORS))]
     st.caption(

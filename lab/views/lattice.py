@@ -31,7 +31,7 @@ from lab.views.choice import Choice
 from lab.views.lattice_cell import Chosen, cell_inspector, choose_cell
 from lab.views.lattice_files import offer_files
 from lab.views.lattice_fog import fog
-from lab.views.lattice_look import Look, Shown
+from lab.views.lattice_look import Look, Shown, choose_look
 from lab.views.region import keep_region
 from lab.views.scrub import (
     LATTICE_STEP,
@@ -121,9 +121,9 @@ def _choose_beside(pictures: Pictures, source: Source) -> Beside | None:
 
 
 @st.fragment
-def lattice(pictures: Pictures, source: Source, beside: Beside | None, look: Look) -> None:
-    """One cube or several, the steps to scrub through, and the panel of a cell; live where it can be."""
-    settings = pictures.settings(source.run)
+def lattice(pictures: Pictures, source: Source, settings: Settings, beside: Beside | None) -> None:
+    """How to look, the cubes, steps to scrub through, and the panel of a cell; live where it can be."""
+    look = choose_look(settings)
     picture, panel = st.columns([5, 3] if beside is None else [7, 3], gap="medium")
     with picture:
         cubes = st.container()
@@ -212,7 +212,7 @@ def _fields(frame: CubeFrame, look: Look, agreements: Floats | None) -> dict[int
     )
 
 
-def _choose_cell(frame: CubeFrame, settings: Settings | None) -> Chosen:
+def _choose_cell(frame: CubeFrame, settings: Settings) -> Chosen:
     """The cell that a link names, that was clicked, or that is typed here."""
     count = frame.states.shape[1]
     take_cell_from_link(count)

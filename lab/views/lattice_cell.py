@@ -59,7 +59,7 @@ class Chosen:
         ]
 
 
-def choose_cell(count: int, settings: Settings | None) -> Chosen:
+def choose_cell(count: int, settings: Settings) -> Chosen:
     """The cell by its number, and how its neighbors are shown.
 
     Args:
@@ -92,7 +92,7 @@ def choose_cell(count: int, settings: Settings | None) -> Chosen:
         bind="query-params",
         help="Leave in the cube only the cell and those that it sees.",
     )
-    if settings is None or cell is None or cell >= settings.lattice.cell_count:
+    if cell is None or cell >= settings.lattice.cell_count:
         return Chosen(cell, alone=alone, outlined=outlined)
     return Chosen(cell, wiring(settings, cell), int(depth(settings)[cell]), alone, outlined)
 

@@ -23,7 +23,6 @@ _WHOLE = "all"
 _WINDOWS = {_WHOLE: 0, "1,000": 1000, "200": 200, "50": 50}
 
 
-@st.fragment
 def live_views(service: TrainingService) -> None:
     """The curves and the cube, side by side; both are fed while nothing is touched."""
     curves_place, cube_place = st.columns([5, 3], gap="medium")
@@ -33,6 +32,7 @@ def live_views(service: TrainingService) -> None:
         _live_cube(service)
 
 
+@st.fragment
 def _live_curves(service: TrainingService) -> None:
     """Losses, explained variance, learning rate, gradient norm and step time."""
     snapshot = service.snapshot()
@@ -83,6 +83,7 @@ def _newest_curves(service: TrainingService, look: dict[str, int]) -> dict[str, 
     }
 
 
+@st.fragment
 def _live_cube(service: TrainingService) -> None:
     """The cube while it carries one held-out sentence."""
     service.watch()

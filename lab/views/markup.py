@@ -11,6 +11,8 @@ from lab.training import Phase, Snapshot
 
 STYLE: Final = """
 <style>
+/* Each frame of a fade takes a software renderer as long as the answer that waits behind it. */
+*, ::before, ::after { transition: none !important; }
 .stMainBlockContainer { padding-inline: 2rem; padding-bottom: 2rem; }
 [data-testid="stStatusWidget"], [class*="st-key-newer-"] { display: none; }
 .st-key-geometry_preset [role="radiogroup"] { flex-wrap: wrap; }

@@ -81,7 +81,7 @@ def choose_source(pictures: Pictures) -> Source:
         return Source(run, None, choose_text(pictures, run, TEXT, "text"))
 
 
-def choose_overview() -> Overview:
+def _choose_overview() -> Overview:
     """What the first cube shows."""
     overview: Overview = st.segmented_control(
         "First cube",
@@ -98,7 +98,7 @@ def choose_overview() -> Overview:
 
 
 @st.fragment
-def cubes(pictures: Pictures, source: Source, overview: Overview, region: BoolArray | None) -> None:
+def cubes(pictures: Pictures, source: Source, region: BoolArray | None) -> None:
     """The dominant expert or the entropy, and each expert's weight, on one camera; live where it can be."""
     if take_cell_from_clicks(_KEYS):
         st.rerun()
@@ -106,6 +106,7 @@ def cubes(pictures: Pictures, source: Source, overview: Overview, region: BoolAr
     place = st.container()
     training, usage = st.columns([5, 4], gap="large")
     with training:
+        overview = _choose_overview()
         source = choose_training_step(pictures, source)
     run_when_newer(lambda: pictures.state(source), key="routing")
     reading = pictures.read(source)

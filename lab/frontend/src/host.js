@@ -1,5 +1,8 @@
 // What both components share: one instance per mounted element, and which frames are worth drawing.
 
+/** Milliseconds between two refreshes of a screen. */
+const REFRESH = 1000 / 60;
+
 /**
  * Turns a view class into a Streamlit component: built once per element, then only fed.
  *
@@ -40,12 +43,14 @@ export function sendAtOnce(report) {
 
 /**
  * Draws only the newest frame, once per refresh of the screen: one that comes late is never drawn. The first waits
- * until the screen shows the page around it, because WebGL and Plotly take much longer to begin than to go on.
+ * until the screen shows the page around it, because WebGL and Plotly take much longer to begin than to go on; one
+ * that comes after a pause is drawn at once, because somebody may have asked for it.
  */
 export class Latest {
   #draw;
   #request = 0;
   #began = false;
+  #drawn = -Infinity;
 
   constructor(draw) {
     this.#draw = draw;
@@ -54,7 +59,9 @@ export class Latest {
 
   offer(frame) {
     this.frame = frame;
-    this.#request ||= requestAnimationFrame(() => (this.#began ? this.#take() : setTimeout(() => this.#take())));
+    if (this.#request) return;
+    if (this.#began && !document.hidden && performance.now() > this.#drawn + REFRESH) this.#take();
+    else this.#request = requestAnimationFrame(() => (this.#began ? this.#take() : setTimeout(() => this.#take())));
   }
 
   cancel() {
@@ -67,6 +74,7 @@ export class Latest {
     this.#request = 0;
     this.frame = null;
     this.#began = true;
+    this.#drawn = performance.now();
     if (frame) this.#draw(frame);
   }
 }
@@ -87,8 +95,9 @@ export class Gate {
 }
 
 /** Writes down, for people and tests, what is on the screen and how old it was when it got there. */
-export function markDrawn(host, { seq, sent }) {
+export function markDrawn(host, { seq, sent, stream = "" }) {
   host.dataset.seq = String(seq);
+  host.dataset.stream = stream;
   host.dataset.updates = String(Number(host.dataset.updates ?? 0) + 1);
   setTimeout(() => {
     host.dataset.latency = (performance.timeOrigin + performance.now() - sent).toFixed(1);
