@@ -21,8 +21,8 @@ def work_behind_pages(device: str = "cpu") -> None:
     ``normal``, nothing changes.
 
     Args:
-        device: what does the work. Where it is not the processor, the thread is only nicer: it has little to
-            do itself, and the device must not wait for it.
+        device: what does the work. Where it is not the processor, the thread is only nicer: it has little
+            to do itself, and the device must not wait for it.
     """
     if wanted_priority() == _NORMAL or sys.platform != "linux":
         return

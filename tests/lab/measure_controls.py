@@ -1,9 +1,9 @@
 """How soon the controls of the lab answer while a training uses all processors.
 
-``python tests/lab/measure_controls.py`` starts the lab and a training, turns every control of every page in a
-real browser, and prints for each how long it took from the press until the answer was painted: the first
-change of the page outside of the control that the training alone does not make. It is a command and no test:
-what it prints depends on the machine.
+``python tests/lab/measure_controls.py`` starts the lab and a training, turns every control of every page in
+a real browser, and prints for each how long it took from the press until the answer was painted: the first
+change of the page outside of the control that the training alone does not make. It is a command and no
+test: what it prints depends on the machine.
 """
 
 import argparse
@@ -46,7 +46,7 @@ class Answer:
 
 def main() -> None:
     options = _options()
-    # The tests have even the page composed by the software renderer of WebGL; a browser without GPU does not.
+    # The tests have even the page composed by the renderer of WebGL; a browser without a GPU does not.
     flags = [flag for flag in FLAGS if not flag.startswith("--use-angle")]
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         os.environ["CELLNET_RUNS"] = str(Path(folder) / "runs")
