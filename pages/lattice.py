@@ -12,8 +12,4 @@ pictures = Pictures(get_service(), get_shelf(), JOBS)
 
 st.html(STYLE)
 source, beside = choose_source(pictures)
-settings = pictures.settings(source.run)
-if settings is None:
-    st.info("Nothing to see yet. Start a training with the button above, or choose a run.")
-else:
-    lattice(pictures, source, settings, beside)
+lattice(pictures, source, beside)

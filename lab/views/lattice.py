@@ -121,8 +121,12 @@ def _choose_beside(pictures: Pictures, source: Source) -> Beside | None:
 
 
 @st.fragment
-def lattice(pictures: Pictures, source: Source, settings: Settings, beside: Beside | None) -> None:
+def lattice(pictures: Pictures, source: Source, beside: Beside | None) -> None:
     """How to look, the cubes, steps to scrub through, and the panel of a cell; live where it can be."""
+    settings = pictures.settings(source.run)
+    if settings is None:
+        st.info("Nothing to see yet. Start a training with the button above, or choose a run.")
+        return
     look = choose_look(settings)
     picture, panel = st.columns([5, 3] if beside is None else [7, 3], gap="medium")
     with picture:
