@@ -11,7 +11,7 @@ from lab.training import Phase, Snapshot
 
 STYLE: Final = """
 <style>
-/* Each frame of a fade takes a software renderer as long as the answer that waits behind it. */
+/* A fade has the browser draw for half a second after a press, while it should draw the answer. */
 *, ::before, ::after { transition: none !important; }
 .stMainBlockContainer { padding-inline: 2rem; padding-bottom: 2rem; }
 [data-testid="stStatusWidget"], [class*="st-key-newer-"] { display: none; }

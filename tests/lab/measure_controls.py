@@ -4,6 +4,9 @@
 a real browser, and prints for each how long it took from the press until the answer was painted: the first
 change of the page outside of the control that the training alone does not make. It is a command and no
 test: what it prints depends on the machine.
+
+Lattice and Routing are drawn anew about once a second while they follow the training. What such a run
+changes just after a press is taken for its answer.
 """
 
 import argparse
@@ -175,7 +178,8 @@ def _report(answers: list[Answer]) -> None:
             f"{answer.changed:.0f} changed, {answer.rested:.0f} rested)  "
             f"{answer.page}: {answer.control} [{answer.what}]"
         )
-    for name in (*dict.fromkeys(answer.page for answer in answers), "all"):
+    pages = dict.fromkeys(answer.page for answer in answers)
+    for name in (*pages, "all") if answers else ():
         times = sorted(answer.painted for answer in answers if name in (answer.page, "all"))
         within = sum(time <= GOAL for time in times) / len(times)
         print(
