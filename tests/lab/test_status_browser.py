@@ -46,3 +46,18 @@ def test_what_was_planned_is_used_once(serve: Serve, open_page: OpenPage, link: 
     button.click()
     # Used once more, nothing would be left to change.
     expect(page.get_by_text("The next run uses:")).to_contain_text(re.compile(r"uses: \w.* \S+\."))
+
+
+def test_a_camera_that_rests_while_a_press_is_on_its_way_is_told_too(
+    serve: Serve, open_page: OpenPage
+) -> None:
+    page = open_page(f"{serve('probe_server.py', base='status')}/geometry?radius=0.35", script=DELAY)
+    button = page.get_by_role("button", name="Use for the next run")
+    expect(button).to_be_enabled()
+    expect(page).to_have_url(re.compile("camera="))
+    told = re.escape(page.url)
+    page.evaluate("window.late = true")
+    page.locator(".cellnet-cube").press("ArrowLeft")
+    button.click()
+    expect(page.get_by_text("The next run uses:")).to_be_visible()
+    expect(page).not_to_have_url(re.compile(f"^{told}$"))

@@ -1,8 +1,9 @@
 // The charts: draws the figures that lab/components/chart.py sends, one after the other, once the page stands.
 
-import { component, element, markDrawn, sendAtOnce } from "./host.js";
+import { component, element, markDrawn } from "./host.js";
 import { unpack } from "./payload.js";
 import { CONFIG, loadPlotly } from "./plotly.js";
+import { reports } from "./reports.js";
 
 /** Charts that are to be drawn, those asked for first at the front. */
 const waiting = new Set();
@@ -84,7 +85,7 @@ class ChartView {
     this.listens = true;
     this.figure.on("plotly_selected", (event) => {
       const ids = (event?.points ?? []).map(({ id }) => id).filter((id) => id !== undefined);
-      if (ids.length) sendAtOnce(() => this.setTrigger("chosen", ids));
+      if (ids.length) reports.send(() => this.setTrigger("chosen", ids));
     });
   }
 

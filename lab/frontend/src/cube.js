@@ -7,8 +7,9 @@ import { KEYS_IN_WORDS, Overlay, describeCell, savePicture, withUnit } from "./c
 import { Stage } from "./cube/stage.js";
 import style from "./cube/style.css";
 import { feeds } from "./feeds.js";
-import { Gate, Latest, component, element, format, markDrawn, sendAtOnce } from "./host.js";
+import { Gate, Latest, component, element, format, markDrawn } from "./host.js";
 import { unpack } from "./payload.js";
+import { reports } from "./reports.js";
 
 const NO_WEBGL =
   "This browser offers no WebGL 2, which the 3D view needs. Turn on hardware acceleration in its settings, " +
@@ -358,7 +359,7 @@ class CubeView {
   }
 
   #tell(name, value) {
-    sendAtOnce(() => this.setState(name, value));
+    reports.send(() => this.setState(name, value));
   }
 
   #redrawMarks() {

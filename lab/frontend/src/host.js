@@ -28,20 +28,6 @@ export function component(View) {
 }
 
 /**
- * Lets Streamlit send a report or a trigger now. It would wait for a timeout of 0 and send along what is pressed
- * until then, but name only the fragment that came first: the press, or the report, would do nothing.
- */
-export function sendAtOnce(report) {
-  const { setTimeout } = globalThis;
-  globalThis.setTimeout = (run, wait = 0, ...rest) => (wait ? setTimeout(run, wait, ...rest) : run(...rest));
-  try {
-    report();
-  } finally {
-    globalThis.setTimeout = setTimeout;
-  }
-}
-
-/**
  * Draws only the newest frame, once per refresh of the screen: one that comes late is never drawn. The first waits
  * until the screen shows the page around it, because WebGL and Plotly take much longer to begin than to go on; one
  * that comes after a pause is drawn at once, because somebody may have asked for it.

@@ -1,8 +1,9 @@
 // Markup that lab/components/live_markup.py sends, which holds no script and whose text is escaped there.
 
 import { feeds } from "./feeds.js";
-import { component, element, sendAtOnce } from "./host.js";
+import { component, element } from "./host.js";
 import { unpack } from "./payload.js";
+import { reports } from "./reports.js";
 
 class MarkupView {
   constructor(parent) {
@@ -26,7 +27,7 @@ class MarkupView {
     this.#show(markup);
     if (drawnFrom === this.drawn.drawnFrom) return;
     this.#follow(); // from what the script has drawn, so that this comes again until it draws anew
-    sendAtOnce(() => this.setTrigger("changed", drawnFrom));
+    reports.send(() => this.setTrigger("changed", drawnFrom));
   }
 
   #show(markup) {
