@@ -7,8 +7,8 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 
-COLORMAPS: Final = ("viridis", "cividis", "magma", "inferno", "plasma", "berlin", "vanimo")
-"""Ramps that a scene may use; the last two are diverging, for values around zero."""
+COLORMAPS: Final = ("viridis", "cividis", "magma", "inferno", "plasma", "berlin", "vanimo", "RdBu_r")
+"""Ramps that a scene may use; the last three are diverging, for values around zero."""
 
 EXPERT_COLORS: Final = {"local": "#0072B2", "functional": "#E69F00", "distant": "#009E73"}
 """One color per expert and tier, the same in every figure (Okabe and Ito, 2008)."""

@@ -12,15 +12,20 @@ from lab.views.routing_experts import experts
 
 pictures = Pictures(get_service(), get_shelf(), JOBS)
 
-st.html(STYLE)
-source = choose_source(pictures)
-settings = pictures.settings(source.run)
-if settings is None:
-    st.info("Nothing to see yet. Start a training with the button above, or choose a run.")
-    st.stop()
 
-region = choose_region(settings)
-cubes(pictures, source, region)
-gates(pictures, source, region)
-over_training(pictures, source)
-experts(pictures, source)
+@st.fragment
+def page() -> None:
+    st.html(STYLE)
+    source = choose_source(pictures)
+    settings = pictures.settings(source.run)
+    if settings is None:
+        st.info("Nothing to see yet. Start a training with the button above, or choose a run.")
+        return
+    region = choose_region(settings)
+    cubes(pictures, source, region)
+    gates(pictures, source, region)
+    over_training(pictures, source)
+    experts(pictures, source)
+
+
+page()

@@ -8,24 +8,25 @@ import json
 import time
 from typing import Final
 
-import plotly.graph_objects as go
 import streamlit as st
+from plotly.utils import PlotlyJSONEncoder
 
 from lab.assets import loader
 from lab.components.payload import nothing, pack
+from lab.figures.layout import Figure
 
 _component: Final = st.components.v2.component(
     "cellnet_chart", js=loader("chart.js", "plotly.js"), isolate_styles=False
 )
 
 
-def chart(figure: go.Figure, *, key: str, label: str, tools: bool = False) -> tuple[str, ...]:
+def chart(figure: Figure, *, key: str, label: str, tools: bool = False) -> tuple[str, ...]:
     """Show a figure, as wide as its place, in the font and the colors of the page where it names no others.
 
     Args:
-        figure: with its height. Where one pans it by dragging, the wheel zooms. Points that have ``ids``
-            can be chosen as its ``dragmode`` and ``clickmode`` say; they stay so while its ``uirevision``
-            stays.
+        figure: with its ``height``. Where one pans it by dragging, the wheel zooms. Points that have
+            ``ids`` can be chosen as its ``dragmode`` and ``clickmode`` say; they stay so while its
+            ``uirevision`` stays.
         key: identity of the chart; one key is one mounted figure.
         label: what it shows, for its description.
         tools: whether it offers buttons to zoom and to save it while the pointer is over it.
@@ -33,8 +34,13 @@ def chart(figure: go.Figure, *, key: str, label: str, tools: bool = False) -> tu
     Returns:
         The ids of the points that have just been chosen, in the one run of the page that this caused.
     """
-    plain = json.loads(figure.to_json())
-    del plain["layout"]["template"]
-    header = {"figure": plain, "label": label, "tools": tools, "seq": 0, "sent": time.time() * 1000.0}
+    header = {
+        "figure": json.dumps(figure, cls=PlotlyJSONEncoder),
+        "height": figure["layout"]["height"],
+        "label": label,
+        "tools": tools,
+        "seq": 0,
+        "sent": time.time() * 1000.0,
+    }
     result = _component(key=key, data=pack(header, {}), on_chosen_change=nothing)
     return tuple(result.get("chosen") or ())

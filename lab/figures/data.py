@@ -11,14 +11,13 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import plotly.graph_objects as go
 
 from cellnet.data import DataReport, SentenceData
 from cellnet.embedding import fit_pca
 from cellnet.settings import DataSettings
 from cellnet.training import TrainingData
 from lab.colors import SPLIT_COLORS
-from lab.figures.layout import framed
+from lab.figures.layout import Figure, Trace, color_scale, framed, trace
 
 Coloring = Literal["split", "length"]
 COLORINGS: Final[dict[Coloring, str]] = {"split": "Split", "length": "Length"}
@@ -50,7 +49,7 @@ def count_facts(data: SentenceData) -> dict[str, str]:
     return facts
 
 
-def length_figure(data: SentenceData, settings: DataSettings) -> go.Figure:
+def length_figure(data: SentenceData, settings: DataSettings) -> Figure:
     """How many sentences have which length, by split, and the limits where they lie in the picture."""
     lengths = {"train": _lengths(data.train), "validation": _lengths(data.validation)}
     longest = max((int(part.max()) for part in lengths.values() if len(part)), default=1)
@@ -71,7 +70,8 @@ def length_figure(data: SentenceData, settings: DataSettings) -> go.Figure:
     }
     word_beside = {"yref": "paper", "y": 1, "xanchor": "left", "yanchor": "top", "showarrow": False}
     bars = [
-        go.Bar(
+        trace(
+            "bar",
             x=(edges[:-1] + last) / 2,
             y=np.histogram(part, edges)[0],
             width=width * 0.94,
@@ -167,7 +167,7 @@ def embedding_map(data: TrainingData) -> EmbeddingMap:
     return EmbeddingMap(points, np.arange(len(rows)) >= len(here), tuple(texts), (first, second), total)
 
 
-def map_figure(shown: EmbeddingMap, coloring: Coloring, find: str = "") -> go.Figure:
+def map_figure(shown: EmbeddingMap, coloring: Coloring, find: str = "") -> Figure:
     """The map, colored by split or length; sentences that contain ``find`` are ringed."""
     hover = np.array([_hover(text) for text in shown.texts], dtype=object)
     if coloring == "split":
@@ -186,8 +186,8 @@ def map_figure(shown: EmbeddingMap, coloring: Coloring, find: str = "") -> go.Fi
             "color": lengths,
             "cmin": 0,
             "cmax": float(np.percentile(lengths, 98)),
-            "colorscale": "Viridis",
-            "colorbar": {"title": "characters", "thickness": 12},
+            "colorscale": color_scale("viridis"),
+            "colorbar": {"title": {"text": "characters"}, "thickness": 12},
             "size": 5,
             "opacity": 0.75,
         }
@@ -218,8 +218,9 @@ def _scatter(
     hover: npt.NDArray[np.object_],
     name: str,
     marker: dict[str, object],
-) -> go.Scatter:
-    return go.Scatter(
+) -> Trace:
+    return trace(
+        "scatter",
         x=points[:, 0],
         y=points[:, 1],
         mode="markers",

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import plotly.graph_objects as go
-
 from cellnet.evaluation import Band, Estimate, Evaluation
 from lab.colors import EXPERT_COLORS
-from lab.figures.layout import framed
+from lab.figures.layout import Figure, Trace, framed, trace
 
 NAMES: Final = {"student": "student", "teacher": "teacher", "pca": "PCA", "mlp": "MLP student"}
 COLORS: Final = {"student": "#D55E00", "pca": "#0072B2", "mlp": "#CC79A7"}
@@ -29,14 +27,15 @@ _LINE: Final = {"type": "line", "line": {"width": 1, "color": _GRAY}}
 _HEIGHT: Final = 300
 
 
-def differences_figure(evaluation: Evaluation) -> go.Figure:
+def differences_figure(evaluation: Evaluation) -> Figure:
     """The student minus PCA, and minus the MLP student, in each score that lies between 0 and 1."""
     traces = []
     for name, scores in evaluation.differences.items():
         who = name.removeprefix("student_minus_")
         shown = [scores[score] for score in SHARES]
         traces.append(
-            go.Scatter(
+            trace(
+                "scatter",
                 x=[score.value for score in shown],
                 y=list(SHARES.values()),
                 error_x=_error(shown),
@@ -58,7 +57,7 @@ def differences_figure(evaluation: Evaluation) -> go.Figure:
     )
 
 
-def novelty_figure(bands: Sequence[Band]) -> go.Figure:
+def novelty_figure(bands: Sequence[Band]) -> Figure:
     """Explained variance by novelty: the most novel fifth of the sentences at the left."""
     labels = [f"{band.lowest:.2f} to {band.highest:.2f}" for band in bands]
     traces = [
@@ -76,7 +75,7 @@ def novelty_figure(bands: Sequence[Band]) -> go.Figure:
     )
 
 
-def gains_figure(evaluation: Evaluation) -> go.Figure:
+def gains_figure(evaluation: Evaluation) -> Figure:
     """Explained variance of what is read out after each lattice step, next to PCA and the MLP student."""
     steps = list(range(len(evaluation.steps.explained_variance)))
     traces = [_line(steps, evaluation.steps.explained_variance, "student")]
@@ -84,7 +83,8 @@ def gains_figure(evaluation: Evaluation) -> go.Figure:
         if who in evaluation.scores:
             value = evaluation.scores[who]["explained_variance"].value
             traces.append(
-                go.Scatter(
+                trace(
+                    "scatter",
                     x=[steps[0], steps[-1]],
                     y=[value, value],
                     mode="lines",
@@ -103,10 +103,11 @@ def gains_figure(evaluation: Evaluation) -> go.Figure:
     )
 
 
-def silenced_figure(ablation: Mapping[Any, Estimate]) -> go.Figure:
+def silenced_figure(ablation: Mapping[Any, Estimate]) -> Figure:
     """The relative rise of the squared error with each expert silenced."""
     shown = list(ablation.values())
-    bars = go.Bar(
+    bars = trace(
+        "bar",
         x=list(ablation),
         y=[score.value for score in shown],
         error_y=_error(shown) | {"color": _GRAY},
@@ -124,8 +125,9 @@ def silenced_figure(ablation: Mapping[Any, Estimate]) -> go.Figure:
     )
 
 
-def _line(x: Sequence[Any], estimates: Sequence[Estimate], who: str) -> go.Scatter:
-    return go.Scatter(
+def _line(x: Sequence[Any], estimates: Sequence[Estimate], who: str) -> Trace:
+    return trace(
+        "scatter",
         x=x,
         y=[score.value for score in estimates],
         error_y=_error(estimates),

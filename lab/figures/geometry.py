@@ -8,7 +8,6 @@ from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-import plotly.graph_objects as go
 
 from cellnet.cost import StepCost, predict_seconds, step_cost
 from cellnet.lattice.distances import distance_table
@@ -16,7 +15,7 @@ from cellnet.lattice.geometry import TIERS
 from cellnet.settings import Settings
 from cellnet.settings.groups import LatticeSettings
 from lab.colors import EXPERT_COLORS
-from lab.figures.layout import framed
+from lab.figures.layout import Figure, Trace, framed, trace
 from lab.figures.words import duration
 from lab.scenes import Scene, category_scene
 from lab.training import Snapshot
@@ -80,7 +79,7 @@ def _in_front(dimensions: Cell, cell: Cell) -> npt.NDArray[np.bool_]:
     return front.ravel()
 
 
-def distance_figure(lattice: LatticeSettings) -> go.Figure:
+def distance_figure(lattice: LatticeSettings) -> Figure:
     """Neighbors that a cell has on average at each exact distance, over the bands of the three tiers."""
     table = distance_table(lattice)
     bounds = (
@@ -106,9 +105,10 @@ def distance_figure(lattice: LatticeSettings) -> go.Figure:
 
 def _band_bars(
     lattice: LatticeSettings, name: str, low: float, high: float, end: float, width: float
-) -> go.Bar:
+) -> Trace:
     distances, displacements, pairs = _bars(lattice, low, high, end)
-    return go.Bar(
+    return trace(
+        "bar",
         x=distances,
         y=pairs / lattice.cell_count,
         width=width,

@@ -8,13 +8,11 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-import plotly.graph_objects as go
 
 from cellnet.decoder import Match
 from cellnet.inspection import Inspection
 from cellnet.repair import Repair, cell_difference
-from lab.colors import color_table
-from lab.figures.layout import frame
+from lab.figures.layout import Figure, color_scale, frame
 from lab.scenes import Dimensions, Scene, scalar_scene
 from lab.series import Curve, Panel
 
@@ -273,7 +271,7 @@ def lines_figure(
     x_title: str = "lattice step",
     height: int = 240,
     shaded: tuple[float, float] | None = None,
-) -> go.Figure:
+) -> Figure:
     """Panels side by side over lattice steps.
 
     Args:
@@ -318,7 +316,7 @@ def lines_figure(
     return _figure(traces, layout, height, legend=len(named) > 1)
 
 
-def scatter_figure(teacher: FloatArray, answer: FloatArray, height: int = 330) -> go.Figure:
+def scatter_figure(teacher: FloatArray, answer: FloatArray, height: int = 330) -> Figure:
     """The student's value of every dimension over the teacher's; on the line they are equal."""
     end = float(max(np.abs(teacher).max(), np.abs(answer).max())) * 1.05
     line = {
@@ -347,7 +345,7 @@ def scatter_figure(teacher: FloatArray, answer: FloatArray, height: int = 330) -
     return _figure([line, dots], layout, height)
 
 
-def strips_figure(teacher: FloatArray, answer: FloatArray, dark: bool, height: int = 150) -> go.Figure:
+def strips_figure(teacher: FloatArray, answer: FloatArray, dark: bool, height: int = 150) -> Figure:
     """The two embeddings as strips, dimension by dimension, and their difference, in one color scale."""
     rows = np.stack([answer - teacher, answer, teacher])
     strips = {
@@ -366,7 +364,7 @@ def strips_figure(teacher: FloatArray, answer: FloatArray, dark: bool, height: i
     return _figure([strips], layout | _centered(rows, dark), height)
 
 
-def surfaces_figure(surfaces: Mapping[str, FloatArray], dark: bool, height: int = 250) -> go.Figure:
+def surfaces_figure(surfaces: Mapping[str, FloatArray], dark: bool, height: int = 250) -> Figure:
     """Surfaces (n, n) side by side, in one color scale."""
     traces = [
         {
@@ -387,7 +385,7 @@ def surfaces_figure(surfaces: Mapping[str, FloatArray], dark: bool, height: int 
 
 def depth_figure(
     shown: CellValues, depths: npt.NDArray[np.int64], *, log: bool = False, height: int = 250
-) -> go.Figure:
+) -> Figure:
     """Depth below the surface by lattice step: the rms over the cells of that depth.
 
     Args:
@@ -407,7 +405,7 @@ def depth_figure(
         "x": np.arange(shown.first, shown.last + 1),
         "y": np.arange(len(grid)),
         "text": [[f"{value:.2g}" for value in row] for row in grid],
-        "colorscale": _scale(shown.colormap),
+        "colorscale": color_scale(shown.colormap),
         "xgap": 1,
         "ygap": 1,
         "texttemplate": "%{text}" if grid.size <= _MOST_NUMBERS else None,
@@ -428,7 +426,7 @@ def depth_figure(
     return _figure([heatmap], layout, height)
 
 
-def matrices_figure(matrices: Mapping[str, Wide], height: int = 300) -> go.Figure:
+def matrices_figure(matrices: Mapping[str, Wide], height: int = 300) -> Figure:
     """Cosines between all pairs of sentences (B, B), in one color scale; sentences count from 1."""
     names = [str(number + 1) for number in range(len(next(iter(matrices.values()))))]
     traces = [
@@ -450,7 +448,7 @@ def matrices_figure(matrices: Mapping[str, Wide], height: int = 300) -> go.Figur
     axis = {"showgrid": False, "type": "category"}
     layout = _grid(list(matrices), x=axis, y=axis, gap=0.06, square=True)
     layout["coloraxis"] = {
-        "colorscale": _scale("viridis"),
+        "colorscale": color_scale("viridis"),
         "cmin": low,
         "cmax": 1.0,
         "colorbar": {"thickness": 12},
@@ -458,7 +456,7 @@ def matrices_figure(matrices: Mapping[str, Wide], height: int = 300) -> go.Figur
     return _figure(traces, layout, height)
 
 
-def states_figure(states: Mapping[str, FloatArray], height: int = 230) -> go.Figure:
+def states_figure(states: Mapping[str, FloatArray], height: int = 230) -> Figure:
     """The state vectors (C,) of one cell, channel by channel."""
     traces = [
         {
@@ -475,7 +473,7 @@ def states_figure(states: Mapping[str, FloatArray], height: int = 230) -> go.Fig
     return _figure(traces, layout, height, legend=True)
 
 
-def costs_figure(costs: Mapping[str, float], colors: Mapping[str, str], height: int = 330) -> go.Figure:
+def costs_figure(costs: Mapping[str, float], colors: Mapping[str, str], height: int = 330) -> Figure:
     """Lost explained variance of each damage as bars.
 
     Args:
@@ -512,19 +510,10 @@ def _tick(panels: Sequence[Panel]) -> int:
     return max(1, round(last / 10))
 
 
-def _scale(name: str) -> list[tuple[float, str]]:
-    """A ramp of the lab for Plotly."""
-    table = color_table(name)[::15]
-    return [
-        (place / (len(table) - 1), f"rgb({red}, {green}, {blue})")
-        for place, (red, green, blue) in enumerate(table)
-    ]
-
-
 def _centered(values: FloatArray, dark: bool) -> dict[str, Any]:
     """A diverging color scale around zero; its middle is about as bright as the page."""
     end = float(np.abs(values).max()) or 1.0
-    scale = _scale("berlin") if dark else "RdBu_r"
+    scale = color_scale("berlin" if dark else "RdBu_r")
     return {"coloraxis": {"colorscale": scale, "cmin": -end, "cmax": end, "colorbar": {"thickness": 12}}}
 
 
@@ -594,10 +583,10 @@ def _figure(
     *,
     legend: bool = False,
     right: int = 8,
-) -> go.Figure:
+) -> Figure:
     titled = bool(layout["annotations"])
     own = {
         "margin": {"l": 8, "r": right, "t": 34 * legend + 26 * titled + 6, "b": 8},
         "legend": {"orientation": "h", "x": 0, "y": 1.0 + 46 / height, "yanchor": "bottom"},
     }
-    return go.Figure({"data": list(traces), "layout": layout | frame(height=height, legend=legend) | own})
+    return {"data": list(traces), "layout": layout | frame(height=height, legend=legend) | own}

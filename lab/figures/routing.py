@@ -9,13 +9,12 @@ from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-import plotly.graph_objects as go
 
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.similarity import ExpertMeasures
 from lab.colors import EXPERT_COLORS, hex_to_rgb
 from lab.figures.fields import Floats
-from lab.figures.layout import PAPER, framed
+from lab.figures.layout import PAPER, Figure, Trace, color_scale, framed, trace
 from lab.figures.wiring import position_of
 from lab.scenes import BoolArray, Scene, category_scene, scalar_scene
 from lab.training import CubeFrame
@@ -108,7 +107,7 @@ def ternary_figure(
     depths: npt.NDArray[np.int64],
     region: BoolArray | None,
     chosen: int | None = None,
-) -> go.Figure:
+) -> Figure:
     """The gates of some cells in a triangle whose corners are the experts.
 
     The triangle is drawn on plain axes: in Plotly's own ternary plots nothing can be chosen by Streamlit.
@@ -125,14 +124,15 @@ def ternary_figure(
     deepest = max(1, int(depths.max()))
     places = in_triangle(gate[cells])
     traces = [
-        go.Scatter(
+        trace(
+            "scatter",
             x=places[:, 0],
             y=places[:, 1],
             ids=[str(cell) for cell in cells.tolist()],
             mode="markers",
             marker={
                 "color": depths[cells],
-                "colorscale": "Viridis",
+                "colorscale": color_scale("viridis"),
                 "cmin": 0,
                 "cmax": deepest,
                 "size": 6,
@@ -158,10 +158,12 @@ def ternary_figure(
     if chosen is not None and chosen < len(gate):
         (place,) = in_triangle(gate[chosen : chosen + 1])
         ring = {"symbol": "circle-open", "size": 15, "color": "#D55E00", "line": {"width": 2.5}}
-        traces.append(go.Scatter(x=place[:1], y=place[1:], mode="markers", marker=ring, hoverinfo="skip"))
-    return go.Figure(
-        traces,
-        {
+        traces.append(
+            trace("scatter", x=place[:1], y=place[1:], mode="markers", marker=ring, hoverinfo="skip")
+        )
+    return {
+        "data": traces,
+        "layout": {
             "shapes": [_triangle_line(ends) for ends in _triangle_lines()],
             "annotations": [
                 {
@@ -185,7 +187,7 @@ def ternary_figure(
             "uirevision": f"{frame.step} {at} {len(cells)}",
             "showlegend": False,
         },
-    )
+    }
 
 
 def _triangle_line(ends: npt.NDArray[np.float64]) -> dict[str, object]:
@@ -215,11 +217,12 @@ def _triangle_lines() -> Iterator[npt.NDArray[np.float64]]:
             yield ends
 
 
-def usage_over_training(summaries: Sequence[FrameSummary], at: int) -> go.Figure:
+def usage_over_training(summaries: Sequence[FrameSummary], at: int) -> Figure:
     """Mean weight of each expert in lattice step ``at`` over the kept steps of a training."""
     steps = [summary.step for summary in summaries]
     traces = [
-        go.Scatter(
+        trace(
+            "scatter",
             x=steps,
             y=[summary.gate_mean[at - 1][place] for summary in summaries],
             name=tier,
@@ -241,11 +244,12 @@ def usage_over_training(summaries: Sequence[FrameSummary], at: int) -> go.Figure
     )
 
 
-def entropy_over_training(summaries: Sequence[FrameSummary]) -> go.Figure:
+def entropy_over_training(summaries: Sequence[FrameSummary]) -> Figure:
     """Mean entropy of the gate over the kept steps of a training, one line per lattice step."""
     count = len(summaries[0].gate_entropy) if summaries else 0
     traces = [
-        go.Scatter(
+        trace(
+            "scatter",
             x=[summary.step for summary in summaries],
             y=[summary.gate_entropy[step] for summary in summaries],
             name=f"step {step + 1}",
@@ -265,7 +269,7 @@ def entropy_over_training(summaries: Sequence[FrameSummary]) -> go.Figure:
     )
 
 
-def entropy_per_step(gate: Floats, region: BoolArray | None = None) -> go.Figure:
+def entropy_per_step(gate: Floats, region: BoolArray | None = None) -> Figure:
     """How entropy is spread over cells in each lattice step: median, middle half, 5 to 95 percent.
 
     Args:
@@ -284,7 +288,8 @@ def entropy_per_step(gate: Floats, region: BoolArray | None = None) -> go.Figure
         lines["median of the region"] = (np.median(entropy[:, region], axis=1), "#D55E00", "dash")
     for name, (values, color, dash) in lines.items():
         traces.append(
-            go.Scatter(
+            trace(
+                "scatter",
                 x=steps,
                 y=values,
                 name=name,
@@ -304,36 +309,38 @@ def entropy_per_step(gate: Floats, region: BoolArray | None = None) -> go.Figure
 
 def _spread(
     steps: list[int], bottom: npt.NDArray[np.float64], top: npt.NDArray[np.float64], alpha: float, name: str
-) -> list[go.Scatter]:
+) -> list[Trace]:
     """A band between two lines."""
     edge = {"x": steps, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
     fill = {"fill": "tonexty", "fillcolor": f"rgba(0, 114, 178, {alpha})", "name": name}
-    return [go.Scatter(y=top, showlegend=False, **edge), go.Scatter(y=bottom, **edge, **fill)]
+    return [trace("scatter", y=top, showlegend=False, **edge), trace("scatter", y=bottom, **edge, **fill)]
 
 
-def similarity_figure(measures: ExpertMeasures, at: int) -> go.Figure:
+def similarity_figure(measures: ExpertMeasures, at: int) -> Figure:
     """Linear CKA between what the experts propose in lattice step ``at`` (1..T)."""
     matrix = measures.similarity[at - 1]
     text = [["–" if np.isnan(value) else f"{value:.2f}" for value in row] for row in matrix]  # noqa: RUF001
-    heatmap = go.Heatmap(
+    heat = trace(
+        "heatmap",
         z=matrix,
         x=list(TIERS),
         y=list(TIERS),
         text=text,
         texttemplate="%{text}",
-        colorscale="Cividis",
+        colorscale=color_scale("cividis"),
         zmin=0,
         zmax=1,
-        colorbar={"title": "CKA", "thickness": 10},
+        colorbar={"title": {"text": "CKA"}, "thickness": 10},
         hovertemplate="%{y} and %{x}: %{z:.3f}<extra></extra>",
     )
-    return framed([heatmap], height=_HEIGHT, legend=False, xaxis={}, yaxis={"autorange": "reversed"})
+    return framed([heat], height=_HEIGHT, legend=False, xaxis={}, yaxis={"autorange": "reversed"})
 
 
-def norms_figure(measures: ExpertMeasures) -> go.Figure:
+def norms_figure(measures: ExpertMeasures) -> Figure:
     """Rms of what each expert proposes in each lattice step."""
     traces = [
-        go.Scatter(
+        trace(
+            "scatter",
             x=list(range(1, len(measures.output_norms) + 1)),
             y=measures.output_norms[:, place],
             name=tier,
@@ -352,9 +359,10 @@ def norms_figure(measures: ExpertMeasures) -> go.Figure:
     )
 
 
-def ablation_figure(costs: Mapping[str, float]) -> go.Figure:
+def ablation_figure(costs: Mapping[str, float]) -> Figure:
     """What silencing each expert costs, in explained variance."""
-    bars = go.Bar(
+    bars = trace(
+        "bar",
         x=list(costs),
         y=list(costs.values()),
         marker={"color": [EXPERT_COLORS[tier] for tier in costs]},

@@ -5,6 +5,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from plotly_figures import validated
 from streamlit.testing.v1 import AppTest
 from training_data import PATIENCE, small_settings
 
@@ -37,9 +38,12 @@ def sent(app: AppTest) -> list[dict[str, Any]]:
 
 
 def charts(app: AppTest) -> list[dict[str, Any]]:
-    """The headers that the charts were sent."""
+    """The headers that the charts were sent, with figures that Plotly understands."""
     headers = [sent_header(part.proto.bytes) for part in app.get("bidi_component")]
-    return [header for header in headers if "figure" in header]
+    found = [header for header in headers if "figure" in header]
+    for header in found:
+        validated(json.loads(header["figure"]))
+    return found
 
 
 def sent_header(message: bytes) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from plotly_figures import validated
 
 from cellnet.data import BadRow, DataReport, Repeat, SentenceData
 from cellnet.settings import DataSettings
@@ -46,7 +47,7 @@ def test_counts_in_words() -> None:
 
 
 def test_lengths_are_all_counted_by_split() -> None:
-    figure = length_figure(SENTENCES, DataSettings(min_characters=5, max_characters=201))
+    figure = validated(length_figure(SENTENCES, DataSettings(min_characters=5, max_characters=201)))
     train, validation = figure.data
     assert (sum(train.y), sum(validation.y)) == (43, 2)
     within = [
@@ -114,10 +115,10 @@ def test_a_large_map_is_a_sample_whose_points_keep_their_sentences(monkeypatch: 
 
 def test_the_figure_of_the_map_shows_every_point_and_no_markup() -> None:
     shown = embedding_map(made_up(60, 20))
-    train, validation, found = map_figure(shown, "split", "sentence 77").data
+    train, validation, found = validated(map_figure(shown, "split", "sentence 77")).data
     assert (len(train.x), len(validation.x)) == (60, 20)
     assert found.text.tolist() == ["Sentence 77 &lt;script&gt;"]
     assert train.text[0] == "Sentence 0 &lt;script&gt;"
     assert train.type == "scatter"
-    (by_length,) = map_figure(shown, "length").data
+    (by_length,) = validated(map_figure(shown, "length")).data
     assert list(by_length.marker.color) == [len(text) for text in shown.texts]

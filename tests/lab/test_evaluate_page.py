@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lattice_page import charts, open_page, train
+from plotly_figures import validated
 from streamlit.testing.v1 import AppTest
 from tiny_teacher import save_tiny_teacher
 from training_data import PATIENCE, small_settings
@@ -189,22 +190,22 @@ def evaluation(service: TrainingService) -> Evaluation:
 
 
 def test_charts_show_values_and_intervals(evaluation: Evaluation) -> None:
-    pca, mlp = differences_figure(evaluation).data
+    pca, mlp = validated(differences_figure(evaluation)).data
     gain = evaluation.differences["student_minus_pca"]["explained_variance"]
     assert pca.x[0] == gain.value
     assert pca.x[0] + pca.error_x.array[0] == pytest.approx(gain.high)
     assert mlp.x[0] - mlp.error_x.arrayminus[0] == pytest.approx(
         evaluation.differences["student_minus_mlp"]["explained_variance"].low
     )
-    gains = gains_figure(evaluation)
+    gains = validated(gains_figure(evaluation))
     assert [trace.name for trace in gains.data] == ["student", "PCA", "MLP student"]
     assert list(gains.data[0].x) == [0, 1, 2, 3]
     assert gains.data[0].y[3] == evaluation.scores["student"]["explained_variance"].value
     assert gains.data[1].y[0] == evaluation.scores["pca"]["explained_variance"].value
-    novelty = novelty_figure(evaluation.novelty)
+    novelty = validated(novelty_figure(evaluation.novelty))
     assert len(novelty.data[0].x) == len(evaluation.novelty) == 5
     assert novelty.data[2].y[4] == evaluation.novelty[4].scores["mlp"]["explained_variance"].value
-    silenced = silenced_figure(evaluation.expert_ablation).data[0]
+    silenced = validated(silenced_figure(evaluation.expert_ablation)).data[0]
     assert dict(zip(silenced.x, silenced.y, strict=True)) == {
         tier: estimate.value for tier, estimate in evaluation.expert_ablation.items()
     }

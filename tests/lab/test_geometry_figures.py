@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from plotly_figures import validated
 
 from cellnet.cost import step_cost
 from cellnet.lattice.connections import ConnectionIndex
@@ -62,7 +63,7 @@ def test_the_scene_shows_neighbors_in_the_colors_of_their_tiers_and_is_cut_throu
 
 
 def test_the_bars_count_all_connections_by_distance() -> None:
-    figure = distance_figure(BALANCED)
+    figure = validated(distance_figure(BALANCED))
     bars = {bar.name: bar for bar in figure.data}
     assert list(bars["local"].x) == [1.0]
     assert list(bars["functional"].x) == [math.sqrt(2)]
@@ -79,7 +80,7 @@ def test_the_bars_count_all_connections_by_distance() -> None:
 
 def test_many_distances_become_bins_that_lose_no_connection() -> None:
     lattice = preset("large").lattice.replace(adaptive_radius_ratio=1.0)
-    figure = distance_figure(lattice)
+    figure = validated(distance_figure(lattice))
     assert sum(len(bar.x) for bar in figure.data) <= MOST_BARS + len(TIERS)
     drawn = sum(int(bar.customdata[:, 1].sum()) for bar in figure.data if bar.name in TIERS)
     index = step_cost(with_changes(preset("large"), {"lattice.adaptive_radius_ratio": 1.0}))

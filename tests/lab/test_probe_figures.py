@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from plotly_figures import validated
 
 from cellnet.decoder import Match
 from cellnet.inspection import FloatArray, Inspection
@@ -189,7 +190,7 @@ def test_damage_panels_name_the_parts_that_there_are() -> None:
 
 
 def test_figures_of_lines_share_one_legend_entry_per_name_and_shade_the_damage() -> None:
-    figure = lines_figure(step_panels(made_up(), 0), shaded=(0, 1))
+    figure = validated(lines_figure(step_panels(made_up(), 0), shaded=(0, 1)))
     assert [trace.name for trace in figure.data if trace.showlegend] == ["the others", "this sentence"]
     assert [(shape.x0, shape.x1, shape.xref) for shape in figure.layout.shapes] == [
         (0, 1, "x"),
@@ -202,39 +203,40 @@ def test_figures_of_lines_share_one_legend_entry_per_name_and_shade_the_damage()
 
 def test_maps_show_what_they_are_given_on_one_scale() -> None:
     code, read = normal(3, 3), normal(3, 3, seed=1)
-    figure = surfaces_figure({"in": code, "out": read, "out - in": read - code}, dark=False)
+    figure = validated(surfaces_figure({"in": code, "out": read, "out - in": read - code}, dark=False))
     np.testing.assert_array_equal(figure.data[2].z, read - code)
     end = max(np.abs(code).max(), np.abs(read).max(), np.abs(read - code).max())
     assert figure.layout.coloraxis.cmax == -figure.layout.coloraxis.cmin == pytest.approx(end)
     teacher, answer = normal(D), normal(D, seed=1)
-    strips = strips_figure(teacher, answer, dark=True)
+    strips = validated(strips_figure(teacher, answer, dark=True))
     assert list(strips.data[0].y) == ["difference", "student", "teacher"]
     np.testing.assert_array_equal(strips.data[0].z[0], answer - teacher)
-    scatter = scatter_figure(teacher, answer)
+    scatter = validated(scatter_figure(teacher, answer))
     np.testing.assert_array_equal(scatter.data[1].x, teacher)
     assert scatter.layout.xaxis.range == scatter.layout.yaxis.range
 
 
 def test_depths_and_matrices_are_written_into_their_cells_while_they_fit() -> None:
     shown = change(normal(T + 1, N, C))
-    figure = depth_figure(shown, DEPTHS)
+    figure = validated(depth_figure(shown, DEPTHS))
     np.testing.assert_allclose(figure.data[0].z, by_depth(shown.values, DEPTHS))
     assert list(figure.data[0].x) == [1, 2]
     assert figure.data[0].texttemplate
     steps = np.zeros((2, N), np.float32)
     steps[1] = 0.01
-    log = depth_figure(CellValues(steps, 0, "", "magma"), DEPTHS, log=True)
+    log = validated(depth_figure(CellValues(steps, 0, "", "magma"), DEPTHS, log=True))
     np.testing.assert_allclose(log.data[0].z, [[np.nan, -2], [np.nan, -2]], rtol=1e-6)
     assert [list(row) for row in log.data[0].text] == [["0", "0.01"], ["0", "0.01"]]
-    wide = depth_figure(CellValues(np.ones((61, N), np.float32), 0, "", "magma"), DEPTHS)
+    wide = validated(depth_figure(CellValues(np.ones((61, N), np.float32), 0, "", "magma"), DEPTHS))
     assert wide.data[0].texttemplate is None
-    matrices = matrices_figure({"teacher": np.eye(3), "student": -np.eye(3)})
+    matrices = validated(matrices_figure({"teacher": np.eye(3), "student": -np.eye(3)}))
     assert (matrices.layout.coloraxis.cmin, matrices.layout.coloraxis.cmax) == (-1.0, 1.0)
     assert list(matrices.data[1].y) == ["1", "2", "3"]
 
 
 def test_costs_keep_their_order_from_top_to_bottom_and_the_experts_colors() -> None:
-    figure = costs_figure({"silence local": 0.1, "cut distant": 0.0, "lesion 5%": 0.2}, EXPERT_COLORS)
+    costs = {"silence local": 0.1, "cut distant": 0.0, "lesion 5%": 0.2}
+    figure = validated(costs_figure(costs, EXPERT_COLORS))
     (bars,) = figure.data
     assert list(bars.y) == ["lesion 5%", "cut distant", "silence local"]
     assert list(bars.x) == [0.2, 0.0, 0.1]
@@ -244,6 +246,6 @@ def test_costs_keep_their_order_from_top_to_bottom_and_the_experts_colors() -> N
 
 def test_two_states_of_a_cell() -> None:
     one, other = normal(C), normal(C, seed=1)
-    figure = states_figure({"first": one, "second": other})
+    figure = validated(states_figure({"first": one, "second": other}))
     assert isinstance(figure, go.Figure)
     np.testing.assert_array_equal(figure.data[1].y, other)

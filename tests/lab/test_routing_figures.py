@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from plotly_figures import validated
 
 from cellnet.lattice.geometry import TIERS
 from cellnet.similarity import ExpertMeasures
@@ -58,7 +59,7 @@ def test_the_triangle_draws_the_cells_it_was_given_and_fades_those_outside(frame
     cells = np.array([3, 8, 20])
     region = np.zeros(27, dtype=bool)
     region[8] = True
-    figure = ternary_figure(frame, 1, cells, np.arange(27) % 2, region, chosen=20)
+    figure = validated(ternary_figure(frame, 1, cells, np.arange(27) % 2, region, chosen=20))
     points, chosen = figure.data
     assert points.marker.color.tolist() == [1, 0, 0]
     np.testing.assert_allclose(np.stack([points.x, points.y], axis=1), in_triangle(frame.gate[0, cells]))
@@ -92,7 +93,7 @@ def test_usage_of_a_region(frame: CubeFrame) -> None:
     everything, inside = region_usage(frame.gate, region)
     np.testing.assert_allclose(everything, frame.gate.mean(axis=1), rtol=1e-6)
     np.testing.assert_allclose(inside, frame.gate[:, :4].mean(axis=1), rtol=1e-6)
-    figure = entropy_per_step(frame.gate, region)
+    figure = validated(entropy_per_step(frame.gate, region))
     lines = {trace.name: trace.y for trace in figure.data}
     np.testing.assert_allclose(lines["median"], np.median(gate_entropy(frame.gate), axis=1))
     np.testing.assert_allclose(
@@ -103,10 +104,10 @@ def test_usage_of_a_region(frame: CubeFrame) -> None:
 def test_figures_of_the_experts() -> None:
     similarity = np.array([[[1.0, 0.2, np.nan], [0.2, 1.0, np.nan], [np.nan, np.nan, np.nan]]])
     measures = ExpertMeasures(similarity, np.array([[1.0, 2.0, 0.0]]), np.full((1, 3), 1 / 3), 4)
-    heat = similarity_figure(measures, 1).data[0]
+    heat = validated(similarity_figure(measures, 1)).data[0]
     assert heat.text[0][1] == "0.20"
     assert heat.text[2][2] == "–"  # noqa: RUF001
-    assert [trace.y[0] for trace in norms_figure(measures).data] == [1.0, 2.0, 0.0]
-    bars = ablation_figure({"local": 0.1, "functional": 0.3, "distant": 0.0}).data[0]
+    assert [trace.y[0] for trace in validated(norms_figure(measures)).data] == [1.0, 2.0, 0.0]
+    bars = validated(ablation_figure({"local": 0.1, "functional": 0.3, "distant": 0.0})).data[0]
     assert list(bars.y) == [0.1, 0.3, 0.0]
     assert list(bars.marker.color) == ["#0072B2", "#E69F00", "#009E73"]

@@ -39,13 +39,11 @@ class ChartView {
   receive(bytes, _, setTrigger) {
     this.setTrigger = setTrigger;
     const { header } = unpack(bytes);
-    const look = JSON.stringify(header.figure);
-    if (look !== this.look) this.news = header;
-    this.look = look;
+    if (header.figure !== this.content?.figure) this.news = header;
     this.content = header;
     this.host.setAttribute("role", header.tools ? "figure" : "img"); // an image has no buttons
     this.host.setAttribute("aria-label", header.label);
-    this.host.style.height = `${header.figure.layout.height}px`;
+    this.host.style.height = `${header.height}px`;
     loadPlotly(this.plotlyAddress).then(
       (Plotly) => {
         this.Plotly = Plotly;
@@ -65,7 +63,7 @@ class ChartView {
     const drawn = JSON.stringify([width, base]);
     if (!this.news && drawn === this.drawn) return;
     this.drawn = drawn;
-    const { data, layout } = structuredClone(this.content.figure);
+    const { data, layout } = JSON.parse(this.content.figure);
     const chosen = ["lasso", "select"].includes(layout.dragmode);
     const config = {
       ...CONFIG,

@@ -7,7 +7,6 @@ Run it with ``streamlit run tests/lab/apps/components_server.py``. ``?edge=37`` 
 import time
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from lab.colors import EXPERT_COLORS, SPLIT_COLORS
@@ -148,7 +147,7 @@ def charts() -> None:
     st.title("Charts")
     factor = st.slider("Factor", 1, 5, key="factor")
     for number in range(3):
-        figure = go.Figure({"data": [{"y": [number, factor]}], "layout": {"height": 150 + 50 * number}})
+        figure = {"data": [{"y": [number, factor]}], "layout": {"height": 150 + 50 * number}}
         chart(figure, key=f"chart{number}", label=f"Line {number} to {factor}", tools=number == 2)
 
 
