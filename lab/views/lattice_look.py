@@ -37,7 +37,7 @@ class Shown:
     version: str = ""
 
     def name(self, look: Look) -> str:
-        """Names what is shown; it stays while only the training goes on."""
+        """Names what is shown, besides the number of its picture."""
         step = "" if self.source.follows else self.frame.step
         return f"{self.source}/{step}/{self.at}/{look}/{self.fields[self.at].limits}/{self.version}"
 

@@ -28,7 +28,8 @@ function drawNext() {
 class ChartView {
   constructor(parent, plotlyAddress) {
     this.plotlyAddress = plotlyAddress;
-    this.host = element("div", { class: "cellnet-chart" });
+    // A layer of its own: else the browser goes through all points whenever it draws another part of the page.
+    this.host = element("div", { class: "cellnet-chart", style: "contain: content; will-change: transform" });
     this.figure = element("div");
     this.host.append(this.figure);
     parent.append(this.host);
