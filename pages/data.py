@@ -26,42 +26,50 @@ VIEWS = {
 }
 
 service, job = get_service(), get_embedding_job()
-source, teacher, work = st.columns(3, gap="large")
-with source:
-    values = choose_source(service)
-with teacher:
-    reading = choose_teacher(service)
-with source:
-    settings, possible = choose_amount(service.draft, values | (reading or {}))
-usable = settings if possible and reading is not None else None
-with work:
-    sentences = read(settings.data) if possible else None
-    embed_and_use(service, job, usable, sentences)
-    if sentences is not None:
-        counts(sentences)
 
-if sentences is None:
-    st.stop()
-view = st.segmented_control(
-    "Look at",
-    list(VIEWS),
-    format_func=VIEWS.__getitem__,
-    default="lengths",
-    required=True,
-    key="data_view",
-    help="How long the sentences are; the sentences themselves, to search; rows that are left out, and "
-    "why; texts that occur more than once; and, once they are embedded, which sentences are near to each "
-    "other.",
-    bind="query-params",
-)
-match view:
-    case "lengths":
-        lengths(sentences, settings.data)
-    case "sentences":
-        sentence_list(sentences)
-    case "bad":
-        bad_rows(sentences)
-    case "repeats":
-        repeats(sentences)
-    case "map":
-        embeddings(job, usable)
+
+@st.fragment
+def page() -> None:
+    """All of it, so that the frame around the page stays as it is when something is pressed."""
+    source, teacher, work = st.columns(3, gap="large")
+    with source:
+        values = choose_source(service)
+    with teacher:
+        reading = choose_teacher(service)
+    with source:
+        settings, possible = choose_amount(service.draft, values | (reading or {}))
+    usable = settings if possible and reading is not None else None
+    with work:
+        sentences = read(settings.data) if possible else None
+        embed_and_use(service, job, usable, sentences)
+        if sentences is not None:
+            counts(sentences)
+
+    if sentences is None:
+        return
+    view = st.segmented_control(
+        "Look at",
+        list(VIEWS),
+        format_func=VIEWS.__getitem__,
+        default="lengths",
+        required=True,
+        key="data_view",
+        help="How long the sentences are; the sentences themselves, to search; rows that are left out, and "
+        "why; texts that occur more than once; and, once they are embedded, which sentences are near to "
+        "each other.",
+        bind="query-params",
+    )
+    match view:
+        case "lengths":
+            lengths(sentences, settings.data)
+        case "sentences":
+            sentence_list(sentences)
+        case "bad":
+            bad_rows(sentences)
+        case "repeats":
+            repeats(sentences)
+        case "map":
+            embeddings(job, usable)
+
+
+page()

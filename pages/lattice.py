@@ -10,6 +10,13 @@ from lab.views.lattice import choose_source, lattice
 
 pictures = Pictures(get_service(), get_shelf(), JOBS)
 
-st.html(STYLE)
-source, beside = choose_source(pictures)
-lattice(pictures, source, beside)
+
+@st.fragment
+def page() -> None:
+    """All of it, so that the frame around the page stays as it is when something is pressed."""
+    st.html(STYLE)
+    source, beside = choose_source(pictures)
+    lattice(pictures, source, beside)
+
+
+page()

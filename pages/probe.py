@@ -11,21 +11,28 @@ from lab.views.student import choose_student
 
 SECTIONS = {"Sentence": sentence, "Compare": compare, "Intervene": intervene}
 
-shelf = get_shelf()
-student = choose_student(get_service(), shelf, "probe")
-if student is None:
-    st.stop()
-asked = ask(shelf, student)
-if asked is None:
-    st.stop()
-section = st.segmented_control(
-    "Section",
-    list(SECTIONS),
-    default="Sentence",
-    required=True,
-    key="probe_section",
-    help="How one sentence travels through the cube and comes out; where in the cube two sentences differ; "
-    "and what becomes of one if the cube is damaged, and whether later steps repair it.",
-    **KEPT,
-)
-SECTIONS[section](asked)
+
+@st.fragment
+def page() -> None:
+    """All of it, so that the frame around the page stays as it is when something is pressed."""
+    shelf = get_shelf()
+    student = choose_student(get_service(), shelf, "probe")
+    if student is None:
+        return
+    asked = ask(shelf, student)
+    if asked is None:
+        return
+    section = st.segmented_control(
+        "Section",
+        list(SECTIONS),
+        default="Sentence",
+        required=True,
+        key="probe_section",
+        help="How one sentence travels through the cube and comes out; where in the cube two sentences "
+        "differ; and what becomes of one if the cube is damaged, and whether later steps repair it.",
+        **KEPT,
+    )
+    SECTIONS[section](asked)
+
+
+page()

@@ -9,17 +9,18 @@ from lab.server import get_service, get_shelf
 from lab.views.region import choose_region
 from lab.views.routing import choose_source, cubes, gates, over_training
 from lab.views.routing_experts import experts
+from lab.views.source import settings_to_see
 
 pictures = Pictures(get_service(), get_shelf(), JOBS)
 
 
 @st.fragment
 def page() -> None:
+    """All of it, so that the frame around the page stays as it is when something is pressed."""
     st.html(STYLE)
     source = choose_source(pictures)
-    settings = pictures.settings(source.run)
+    settings = settings_to_see(pictures, source)
     if settings is None:
-        st.info("Nothing to see yet. Start a training with the button above, or choose a run.")
         return
     region = choose_region(settings)
     cubes(pictures, source, region)

@@ -42,7 +42,7 @@ from lab.views.scrub import (
     take_cell_from_clicks,
     take_cell_from_link,
 )
-from lab.views.source import RUN, TEXT, choose_run, choose_step, choose_text
+from lab.views.source import RUN, TEXT, choose_run, choose_step, choose_text, settings_to_see
 
 _HEIGHT: Final = 560
 _PAIR_HEIGHT: Final = 478
@@ -123,9 +123,8 @@ def _choose_beside(pictures: Pictures, source: Source) -> Beside | None:
 @st.fragment
 def lattice(pictures: Pictures, source: Source, beside: Beside | None) -> None:
     """How to look, the cubes, steps to scrub through, and the panel of a cell; live where it can be."""
-    settings = pictures.settings(source.run)
+    settings = settings_to_see(pictures, source)
     if settings is None:
-        st.info("Nothing to see yet. Start a training with the button above, or choose a run.")
         return
     look = choose_look(settings)
     picture, panel = st.columns([5, 3] if beside is None else [7, 3], gap="medium")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from cellnet.errors import RunError
+from cellnet.settings import Settings
 from lab.figures.runs import run_label
 from lab.pictures import NEWEST, Pictures, Source
 from lab.students import LIVE
@@ -64,6 +65,14 @@ def _find_run(service: TrainingService, asked: str, options: list[str]) -> str |
         return service.store.get(asked).id
     except RunError:
         return None
+
+
+def settings_to_see(pictures: Pictures, source: Source) -> Settings | None:
+    """The settings of the run; says what to do while there is none."""
+    settings = pictures.settings(source.run)
+    if settings is None:
+        st.info("Nothing to see yet. Start a training with the button above, or choose a run.")
+    return settings
 
 
 def choose_text(
