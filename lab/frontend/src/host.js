@@ -85,9 +85,7 @@ export function markDrawn(host, { seq, sent, stream = "" }) {
   host.dataset.seq = String(seq);
   host.dataset.stream = stream;
   host.dataset.updates = String(Number(host.dataset.updates ?? 0) + 1);
-  setTimeout(() => {
-    host.dataset.latency = (performance.timeOrigin + performance.now() - sent).toFixed(1);
-  });
+  host.dataset.latency = (performance.timeOrigin + performance.now() - sent).toFixed(1);
 }
 
 export function element(tag, attributes = {}, ...children) {
