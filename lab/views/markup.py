@@ -13,6 +13,11 @@ STYLE: Final = """
 <style>
 /* A fade has the browser draw for half a second after a press, while it should draw the answer. */
 *, ::before, ::after { transition: none !important; }
+/* What runs anew each second must not flicker; a run that takes long shows as a line at the top instead. */
+.stMain [data-stale="true"] { opacity: 1; }
+.stApp[data-test-script-state="running"]::after { content: ""; position: fixed; inset: 0 0 auto;
+  height: 3px; z-index: 1000000; background: #56b4e9; animation: lab-wait 0s 1s both; }
+@keyframes lab-wait { from { visibility: hidden; } to { visibility: visible; } }
 .stMainBlockContainer { padding-inline: 2rem; padding-bottom: 2rem; }
 [data-testid="stStatusWidget"], [class*="st-key-newer-"] { display: none; }
 .st-key-geometry_preset [role="radiogroup"] { flex-wrap: wrap; }

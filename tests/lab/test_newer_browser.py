@@ -76,6 +76,33 @@ def test_a_hidden_tab_asks_for_nothing(url: str, open_page: OpenPage, place: str
         page.evaluate("hide(false)")
 
 
+def test_what_runs_anew_is_not_dimmed_meanwhile(url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{url}/lattice")
+    wait_for_updates(page, CUBE)
+    page.evaluate(
+        """() => {
+          window.seen = [];
+          new MutationObserver((changes) => {
+            for (const { target } of changes) {
+              if (target.dataset.stale === "true") window.seen.push(getComputedStyle(target).opacity);
+            }
+          }).observe(document.body, { subtree: true, attributeFilter: ["data-stale"] });
+        }"""
+    )
+    page.wait_for_function("() => window.seen.length > 20")
+    assert set(page.evaluate("() => window.seen")) == {"1"}
+
+
+def test_a_run_that_takes_long_shows_as_a_line(url: str, open_page: OpenPage) -> None:
+    page = open_page(f"{url}/data")
+    expect(page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible()
+    line = "getComputedStyle(document.querySelector('.stApp'), '::after')"
+    assert page.evaluate(f"{line}.content") == "none"
+    page.evaluate("document.querySelector('.stApp').dataset.testScriptState = 'running'")
+    assert page.evaluate(f"{line}.visibility") == "hidden"
+    page.wait_for_function(f"() => {line}.visibility === 'visible'")
+
+
 def test_nothing_runs_while_the_training_stands_still(url: str, open_page: OpenPage) -> None:
     page = open_page("about:blank")
     counts = count_messages(page)
