@@ -17,8 +17,7 @@ def validated(figure: Figure) -> go.Figure:
     """
     own = go.Figure(figure)
     written = own.to_plotly_json()
-    if "template" not in figure["layout"]:
-        del written["layout"]["template"]
+    del written["layout"]["template"]  # Plotly's own, which the charts do not use
     assert _plain(written) == _plain(figure)
     return own
 
@@ -30,9 +29,8 @@ def _plain(value: Any) -> Any:
             return _plain(array.reshape([int(n) for n in str(shape.get("shape", -1)).split(",")]))
         case dict():
             plain = {name: _plain(each) for name, each in value.items()}
-            return {
-                name: each for name, each in plain.items() if each not in (None, [])
-            }  # they say nothing
+            # What is empty says nothing, and Plotly leaves it out.
+            return {name: each for name, each in plain.items() if each not in (None, [])}
         case np.ndarray():
             return _plain(value.tolist())
         case list() | tuple():
