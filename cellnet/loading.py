@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from cellnet.checkpoints import load_checkpoint
+from cellnet.checkpoints import check_weights, load_checkpoint
 from cellnet.checkpoints.manifest import STATE_FILE
 from cellnet.decoder.generative import GenerativeDecoder, weights_fingerprint
 from cellnet.errors import CheckpointError
@@ -167,9 +167,10 @@ def _load_folder(folder: Path) -> LoadedModel:
         raise CheckpointError(f"{folder} holds no student; give a checkpoint that a training wrote")
     model = CellNet(saved.settings)
     try:
-        model.load_state_dict(saved.tensors["model"])
-    except RuntimeError as error:
-        raise CheckpointError(f"the weights in {folder} do not fit its settings: {error}") from None
+        check_weights(model, saved.tensors["model"])
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder} cannot be used: {error}") from None
+    model.load_state_dict(saved.tensors["model"])
     return LoadedModel(
         model.eval(),
         str(folder),

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from cellnet.checkpoints import check_weights
 from cellnet.dynamics import Lattice3D, LatticeOutput
 from cellnet.embedding import PCA, make_codec, refine
 from cellnet.encoding import SentenceEncoder
@@ -268,9 +269,11 @@ class CellNet(SentenceEncoder):
         except SettingsError as error:
             raise CheckpointError(f"{source / SETTINGS_FILE} holds no settings: {error}") from None
         try:
-            model.load_state_dict(load_file(source / MODEL_FILE))
-        except (SafetensorError, RuntimeError) as error:
+            weights = load_file(source / MODEL_FILE)
+            check_weights(model, weights)
+        except (SafetensorError, CheckpointError) as error:
             raise CheckpointError(f"{source / MODEL_FILE} does not fit its settings: {error}") from None
+        model.load_state_dict(weights)
         if teacher is not None:
             model.attach_teacher(teacher)
         return model.to(device)

@@ -18,19 +18,19 @@ from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import torch
-from torch import Tensor
 
-from cellnet.checkpoints import MAX_ARCHIVE_BYTES, Checkpoint, load_checkpoint, pack, unpack
+from cellnet.checkpoints import MAX_ARCHIVE_BYTES, Checkpoint, check_training, load_checkpoint, pack, unpack
+from cellnet.checkpoints.contents import TrainingState
 from cellnet.errors import CheckpointError, SettingsError
 from cellnet.model import CellNet
 from cellnet.runs import RunRecord, RunStore
 from cellnet.runs.schema import PHASES
-from cellnet.settings import LIVE_SETTINGS, Settings
+from cellnet.settings import Settings
 from cellnet.surface.placement import surface_size
+from cellnet.training.engine import make_optimizer
 
 IMPORTS_FOLDER = ".imports"
 """Below the runs: where archives are unpacked before they are checked; may be cleared at any start."""
-MAX_STEP = 10**8
 MAX_CHANGES = 10_000
 
 _CHUNK_BYTES = 2**20
@@ -56,7 +56,8 @@ def import_checkpoint(
 
     The run has the settings, the step and the live changes of the checkpoint, no curves, and can be looked
     into, resumed and forked like any other. Everything is checked before the run appears: the archive (see
-    `cellnet.checkpoints.unpack`), that the weights fit the settings, and that they are finite.
+    `cellnet.checkpoints.unpack`), and that weights, optimizer and progress fit the settings and are finite
+    (see `cellnet.checkpoints.check_training`).
 
     Args:
         store: gets the run.
@@ -72,15 +73,15 @@ def import_checkpoint(
     folder = unpack(source, parent, f"import-{secrets.token_hex(6)}", max_bytes)
     try:
         saved = load_checkpoint(folder)
-        settings = _check_student(saved)
-        step, best, changes = _check_progress(saved.state)
+        settings, progress = _check_student(saved)
+        step = progress.step
         run = store.create(settings, name=name or f"imported, step {step:,}")
         try:
             target = store.folder(run.id) / "checkpoints" / f"step-{step:08d}"
             os.replace(folder, target)
-            store.add_checkpoint(run.id, step, target, best=best)
-            for change in changes:
-                store.log_change(run.id, **change)
+            store.add_checkpoint(run.id, step, target, best=progress.best_step == step)
+            for change in progress.changes:
+                store.log_change(run.id, **change.model_dump())
             store.update(run.id, note=f"Imported; written by cellnet {saved.cellnet_version[:_MOST_NOTE]}.")
             store.set_state(run.id, "stopped", step=step)
         except BaseException:
@@ -135,8 +136,8 @@ def export_run(store: RunStore, run_id: str, target: Path) -> Path:
 # What comes in.
 
 
-def _check_student(saved: Checkpoint) -> Settings:
-    """Return the settings if the weights are those of a student with them.
+def _check_student(saved: Checkpoint) -> tuple[Settings, TrainingState]:
+    """Return the settings and the progress if everything fits them.
 
     Sizes are compared before a student is made, so that settings alone cannot ask for more memory than the
     archive itself has.
@@ -151,14 +152,16 @@ def _check_student(saved: Checkpoint) -> Settings:
             raise _refusal(f"its settings ask for {key} of shape {shape} and it holds {found.get(key)}")
     if sum(cells) != settings.lattice.cell_count:
         raise _refusal(f"its settings ask for {settings.lattice.cell_count} cells and it has {sum(cells)}")
-    broken = [key for key, value in weights.items() if not _is_finite(value)]
-    if broken:
-        raise _refusal(f"weights are not finite: {', '.join(broken[:3])}")
+    changes = saved.state.get("changes")
+    if isinstance(changes, list) and len(changes) > MAX_CHANGES:
+        raise _refusal("its list of live changes is too long")
     try:
-        CellNet(settings).load_state_dict(weights)
-    except (RuntimeError, SettingsError) as error:
-        raise _refusal(f"the weights do not fit its settings ({str(error)[:300]})") from None
-    return settings
+        model = CellNet(settings)
+        optimizer = make_optimizer(model, settings, torch.device("cpu"))
+        progress, _ = check_training(saved.tensors, saved.state, model, optimizer)
+    except (CheckpointError, SettingsError) as error:
+        raise _refusal(str(error)[:500]) from None
+    return settings, progress
 
 
 def _tell_tale_shapes(settings: Settings, placed: int) -> dict[str, tuple[int, ...]]:
@@ -177,33 +180,6 @@ def _tell_tale_shapes(settings: Settings, placed: int) -> dict[str, tuple[int, .
         shapes["codec.decoder.0.weight"] = (settings.embedding.decoder_width, code * channels)
         shapes["codec.encoder.0.weight"] = (settings.embedding.hidden_size, width)
     return shapes
-
-
-def _is_finite(value: Tensor) -> bool:
-    return not value.is_floating_point() or bool(torch.isfinite(value).all())
-
-
-def _check_progress(state: Mapping[str, Any]) -> tuple[int, bool, list[dict[str, Any]]]:
-    """Return the step, whether it was the best, and the live changes, from a state of unknown origin."""
-    step, best_step, changes = state.get("step"), state.get("best_step"), state.get("changes")
-    if not _is_step(step):
-        raise _refusal("it does not say at which step it was written")
-    if not isinstance(changes, list) or len(changes) > MAX_CHANGES:
-        raise _refusal("its list of live changes is missing or too long")
-    for change in changes:
-        if not isinstance(change, dict) or set(change) != {"step", "key", "old", "new"}:
-            raise _refusal("its list of live changes is damaged")
-        if not _is_step(change["step"]) or change["key"] not in LIVE_SETTINGS:
-            raise _refusal("it lists a live change that cannot have been")
-        for value in (change["old"], change["new"]):
-            if not isinstance(value, int | float) or not math.isfinite(value):
-                raise _refusal(f"it lists an impossible value of {change['key']}")
-    assert isinstance(step, int)
-    return step, best_step == step, changes
-
-
-def _is_step(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_STEP
 
 
 def _refusal(problem: str) -> CheckpointError:

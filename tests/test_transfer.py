@@ -108,9 +108,8 @@ def forge(trained: tuple[RunStore, str], tmp_path: Path, tamper: Tamper) -> Path
     weights, state, changes = dict(saved.tensors["model"]), dict(saved.state), dict[str, Any]()
     tamper(weights, state, changes)
     settings = with_changes(saved.settings, changes)
-    return pack(
-        save_checkpoint(tmp_path / "forged", {"model": weights}, state, settings), tmp_path / "f.zip"
-    )
+    tensors = {**saved.tensors, "model": weights}
+    return pack(save_checkpoint(tmp_path / "forged", tensors, state, settings), tmp_path / "f.zip")
 
 
 def huge(settings: dict[str, Any]) -> Tamper:
@@ -167,17 +166,25 @@ def reshape(weights: dict[str, Tensor], state: dict[str, Any], changes: dict[str
         (spoil, "weights are not finite: mapper.lift"),
         (lose, "do not fit its settings"),
         (reshape, "do not fit its settings"),
-        (put(step=-1), "at which step"),
-        (put(step=True), "at which step"),
-        (put(step="4"), "at which step"),
-        (put(step=10**9), "at which step"),
-        (put(changes=None), "list of live changes is missing"),
+        (put(step=-1), "step is impossible.*greater than or equal to 0"),
+        (put(step=True), "step is impossible.*valid integer"),
+        (put(step="4"), "step is impossible.*valid integer"),
+        (put(step=10**9), "step is impossible.*less than or equal to 100000000"),
+        (put(best_step=5), "best step 5 comes after step 4"),
+        (put(best_validation="low"), "best_validation is impossible"),
+        (put(validations_without_improvement=True), "validations_without_improvement is impossible"),
+        (put(block_cells=0), "block_cells is impossible"),
+        (put(order={"rows": [[[]]], "passes": 0, "position": 0}), "order.rows is impossible"),
+        (put(order={"rows": 8, "passes": 0, "position": 9}), "position 9 is beyond the 8 rows"),
+        (put(changes=None), "changes is impossible"),
         (put(changes=[{}] * 10_001), "too long"),
-        (put(changes=[1]), "damaged"),
-        (change(more=1), "damaged"),
-        (change(key="data.cache_dir", new="/etc"), "cannot have been"),
-        (change(step=-2), "cannot have been"),
-        (change(new="much"), "impossible value of loss.diversity"),
+        (put(changes=[1]), "changes.0 is impossible"),
+        (change(more=1), "changes.0.more is impossible"),
+        (change(key="data.cache_dir", new="/etc"), "'data.cache_dir' is no live setting"),
+        (change(step=-2), "changes.0.step is impossible"),
+        (change(new="much"), "changes.0.new is impossible"),
+        (change(new=True), "changes.0.new is impossible"),
+        (put(optimizer=None), "not an optimizer's state"),
     ],
 )
 def test_checkpoints_that_lie_are_refused_and_leave_nothing(

@@ -11,7 +11,7 @@ from typing import Any, Self, cast
 
 from torch import Tensor
 
-from cellnet.checkpoints import load_checkpoint, remove_stale
+from cellnet.checkpoints import check_weights, load_checkpoint, remove_stale
 from cellnet.device import describe_device
 from cellnet.errors import CheckpointError, RunError
 from cellnet.measures import ReconstructionMeasures
@@ -272,9 +272,10 @@ def run_settings(run: RunRecord, overrides: Mapping[str, Any] | None = None) -> 
 
 def _load_weights(trainer: EmbeddingTrainer, weights: Mapping[str, Tensor]) -> None:
     try:
-        trainer.model.load_state_dict(dict(weights))
-    except RuntimeError as error:
+        check_weights(trainer.model, weights)
+    except CheckpointError as error:
         raise CheckpointError(f"the weights do not fit the settings of the run: {error}") from None
+    trainer.model.load_state_dict(dict(weights))
 
 
 def _step_metrics(event: StepEvent) -> dict[str, float]:

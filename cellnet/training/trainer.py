@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cellnet.checkpoints import flatten_optimizer, load_checkpoint, save_checkpoint, unflatten_optimizer
+from cellnet.checkpoints import check_training, flatten_optimizer, load_checkpoint, save_checkpoint
 from cellnet.device import open_device
 from cellnet.embedding import fit_pca
 from cellnet.errors import CheckpointError, DataError
@@ -468,24 +468,24 @@ class EmbeddingTrainer:
         self, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any], folder: Path
     ) -> None:
         try:
+            progress, optimizer = check_training(tensors, state, self.model, self.optimizer)
             self.model.load_state_dict(tensors["model"])
-            description = unflatten_optimizer(tensors["optimizer"], state["optimizer"])
-            _place_rates(description, self.device)
-            self.optimizer.load_state_dict(description)
-            self.batches.restore(state["order"])
-            best = state["best_validation"]
+            _place_rates(optimizer, self.device)
+            self.optimizer.load_state_dict(optimizer)
+            self.batches.restore(progress.order.model_dump())
+            best = progress.best_validation
             self._progress = _Progress(
-                step=state["step"],
+                step=progress.step,
                 best_validation=float("inf") if best is None else best,
-                best_step=state["best_step"],
-                validations_without_improvement=state["validations_without_improvement"],
-                changes=list(state["changes"]),
+                best_step=progress.best_step,
+                validations_without_improvement=progress.validations_without_improvement,
+                changes=[change.model_dump() for change in progress.changes],
             )
-            self.model.lattice.chunker.block_cells = state["block_cells"]
+            self.model.lattice.chunker.block_cells = progress.block_cells
             torch.set_rng_state(tensors["random"]["cpu"])
             if self.device.type == "cuda" and "cuda" in tensors["random"]:
                 torch.cuda.set_rng_state(tensors["random"]["cuda"], self.device)
-        except (KeyError, RuntimeError, ValueError, TypeError) as error:
+        except (CheckpointError, RuntimeError) as error:
             raise CheckpointError(f"the checkpoint {folder} does not fit this training: {error}") from error
 
     # Telling.
