@@ -87,7 +87,7 @@ def load_model(source: str, runs: Path, *, step: int | None = None) -> LoadedMod
     if (folder / STATE_FILE).is_file():
         return _load_folder(folder)
     if (folder / MODEL_FILE).is_file():
-        return LoadedModel(CellNet.from_pretrained(folder).eval(), str(folder), exported=folder)
+        return LoadedModel(CellNet.from_pretrained(folder), str(folder), exported=folder)
     if folder.is_dir() and len(folder.parts) > 1:
         raise CheckpointError(
             f"{folder} holds neither a checkpoint ({STATE_FILE}) nor an exported model ({MODEL_FILE})"

@@ -252,6 +252,8 @@ class CellNet(SentenceEncoder):
     ) -> CellNet:
         """Read what `save_pretrained` wrote, and attach a teacher if one is given.
 
+        The student is in evaluation mode, in which codes are refined (see `put_on_surface`).
+
         Raises:
             CheckpointError: if files are missing, damaged or do not fit each other.
             TeacherError: if the teacher is not of the kind that the student was trained with.
@@ -276,7 +278,7 @@ class CellNet(SentenceEncoder):
         model.load_state_dict(weights)
         if teacher is not None:
             model.attach_teacher(teacher)
-        return model.to(device)
+        return model.to(device).eval()
 
 
 def _read_version(path: Path) -> int:

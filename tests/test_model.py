@@ -114,7 +114,7 @@ def test_saved_and_loaded_bit_for_bit(tmp_path: Path, kind: str, extraction: str
     model.set_temperature(0.7)
     model.set_lattice(model.settings.lattice.replace(adaptive_radius_ratio=0.3))
     model.save_pretrained(tmp_path / "a")
-    loaded = CellNet.from_pretrained(tmp_path / "a").eval()
+    loaded = CellNet.from_pretrained(tmp_path / "a")
     assert loaded.settings == model.settings
     assert loaded.settings.gate.temperature == 0.7
     for name, value in model.state_dict().items():
@@ -122,6 +122,17 @@ def test_saved_and_loaded_bit_for_bit(tmp_path: Path, kind: str, extraction: str
     embeddings = torch.randn(3, 20)
     with torch.no_grad():
         assert torch.equal(model(embeddings).embeddings, loaded(embeddings).embeddings)
+
+
+def test_a_loaded_student_refines_its_codes(tmp_path: Path) -> None:
+    model = randomized(make_settings(embedding={"teacher_width": 20, "hidden_size": 8})).eval()
+    model.save_pretrained(tmp_path)
+    loaded = CellNet.from_pretrained(tmp_path)
+    embeddings = torch.randn(3, 20)
+    with torch.no_grad():
+        refined = loaded.refining(3).codes(embeddings)
+        assert torch.equal(refined, model.refining(3).codes(embeddings))
+        assert not torch.equal(refined, loaded.codes(embeddings))
 
 
 @pytest.mark.parametrize(
