@@ -47,12 +47,16 @@ def store_upload(root: Path, name: str, content: bytes) -> Path:
 
 
 def list_uploads(root: Path) -> list[Path]:
-    """Return the uploaded files, the newest first."""
+    """Return the uploaded files, the newest first; none whose name is no text that a page can show."""
     folder = root / UPLOADS
     if not folder.is_dir():
         return []
-    found = [path for path in folder.iterdir() if path.suffix in KINDS and path.is_file()]
-    return sorted(found, key=lambda path: (-path.stat().st_mtime, path.name))
+    paths = [
+        path
+        for path in folder.iterdir()
+        if path.suffix in KINDS and path.name.isprintable() and path.is_file()
+    ]
+    return sorted(paths, key=lambda path: (-path.stat().st_mtime, path.name))
 
 
 def remove_upload(root: Path, name: str) -> None:

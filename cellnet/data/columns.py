@@ -10,6 +10,29 @@ MAX_FILE_BYTES = 2 * 1024**3
 NAMED_COLUMNS = 20
 
 
+def check_names(path: Path, names: list[str]) -> list[str]:
+    """Return the names of columns if all of them are text that can be shown.
+
+    Raises:
+        DataError: if one has bytes that are not UTF-8 (read as lone surrogates) or a NUL character.
+    """
+    for name in names:
+        if "\0" in name:
+            raise not_utf8(path, "binary data, a column's name holds a NUL character")
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise not_utf8(path, "Windows-1252, from the name of a column") from None
+    return names
+
+
+def not_utf8(path: Path, guess: str) -> DataError:
+    """Return the error for a file that is not UTF-8, with a guess of what it is instead."""
+    return DataError(
+        f"{path} is not UTF-8 text (it looks like {guess}): save it as UTF-8 and use that file"
+    )
+
+
 def find_column(path: Path, column: str, known: list[str]) -> int:
     """Return the place of ``column`` among the known ones.
 

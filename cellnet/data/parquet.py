@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cellnet.data.columns import MAX_FILE_BYTES, find_column
+from cellnet.data.columns import MAX_FILE_BYTES, check_names, find_column
 from cellnet.data.rows import BadRow, bad_row
 from cellnet.errors import DataError
 
@@ -21,7 +21,7 @@ def read_parquet(path: Path, column: str) -> Iterator[tuple[int, object] | BadRo
     try:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
-            kind = schema.field(find_column(path, column, schema.names)).type
+            kind = schema.field(find_column(path, column, check_names(path, schema.names))).type
             if not _is_text(kind):
                 raise DataError(f"column {column!r} of {path} holds {kind}; choose one with text")
             _check_unpacked_size(path, column, file.metadata)
@@ -33,7 +33,7 @@ def read_parquet(path: Path, column: str) -> Iterator[tuple[int, object] | BadRo
                         yield line, cell.as_py()
                     except UnicodeDecodeError:
                         yield bad_row(line, "not valid UTF-8", "")
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not a readable parquet file: {error}") from None
 
 
@@ -41,8 +41,8 @@ def text_columns(path: Path) -> list[str]:
     """Return the columns of a .parquet file that hold text; raises `DataError` if it is none."""
     try:
         with pq.ParquetFile(path) as file:
-            return [field.name for field in file.schema_arrow if _is_text(field.type)]
-    except (pa.ArrowException, OSError) as error:
+            return check_names(path, [field.name for field in file.schema_arrow if _is_text(field.type)])
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not a readable parquet file: {error}") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -9,13 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from cellnet.data.columns import MAX_FILE_BYTES, NAMED_COLUMNS, find_column
+from cellnet.data.columns import MAX_FILE_BYTES, NAMED_COLUMNS, check_names, find_column, not_utf8
 from cellnet.data.parquet import read_parquet, text_columns
 from cellnet.data.rows import BadRow, bad_row
 from cellnet.errors import DataError
 
 MAX_LINE_CHARACTERS = 1024**2
 _LINES_WITH_KEYS = 100
+_BYTES_LOOKED_AT = 1024
 
 
 def read_values(path: Path, column: str) -> Iterator[tuple[int, object] | BadRow]:
@@ -45,17 +47,14 @@ def list_columns(path: Path) -> list[str]:
     _check_file(path)
     match path.suffix.lower():
         case ".csv":
-            try:
-                found = next(csv.reader(_lines(path), strict=True), [])
-            except csv.Error as error:
-                raise DataError(f"the header of {path} is malformed: {error}") from None
+            columns = _header(path, csv.reader(_lines(path), strict=True))
         case ".jsonl":
-            found = _keys(islice(_lines(path), _LINES_WITH_KEYS))
+            columns = check_names(path, _keys(islice(_lines(path), _LINES_WITH_KEYS)))
         case ".parquet":
-            found = text_columns(path)
+            columns = text_columns(path)
         case _:
-            found = []
-    return found[:NAMED_COLUMNS]
+            columns = []
+    return columns[:NAMED_COLUMNS]
 
 
 def _keys(lines: Iterable[str]) -> list[str]:
@@ -82,7 +81,16 @@ def _check_file(path: Path) -> None:
         )
 
 
+def _check_is_not_utf16(path: Path) -> None:
+    """Refuse UTF-16, in which about every second byte of Western text is 0, with or without its mark."""
+    with path.open("rb") as file:
+        begin = file.read(_BYTES_LOOKED_AT)
+    if begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or begin.count(0) * 4 > len(begin):
+        raise not_utf8(path, "UTF-16")
+
+
 def _lines(path: Path) -> Iterator[str]:
+    _check_is_not_utf16(path)
     # Bytes that are not UTF-8 become lone surrogates, which check_row reports with their line.
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         number = 0
@@ -106,14 +114,11 @@ def read_csv(path: Path) -> Iterator[tuple[int, list[str]] | BadRow]:
     """Yield (line, fields) of a .csv file: first the header, then every row with as many fields.
 
     Raises:
-        DataError: if the file is missing or too large, or its header is malformed.
+        DataError: if the file is missing or too large, or its header is malformed or not UTF-8.
     """
     _check_file(path)
     reader = csv.reader(_lines(path), strict=True)
-    try:
-        header = next(reader, [])
-    except csv.Error as error:
-        raise DataError(f"the header of {path} is malformed: {error}") from None
+    header = _header(path, reader)
     yield 1, header
     while True:
         line = reader.line_num + 1
@@ -130,6 +135,13 @@ def read_csv(path: Path) -> Iterator[tuple[int, list[str]] | BadRow]:
             yield bad_row(line, "empty", "")
         else:
             yield bad_row(line, f"{len(fields)} fields instead of {len(header)}", ",".join(fields))
+
+
+def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
+    try:
+        return check_names(path, next(reader, []))
+    except csv.Error as error:
+        raise DataError(f"the header of {path} is malformed: {error}") from None
 
 
 def _read_csv(path: Path, column: str) -> Iterator[tuple[int, object] | BadRow]:

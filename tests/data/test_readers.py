@@ -196,3 +196,52 @@ def test_columns_are_listed_for_every_kind_of_file(tmp_path: Path) -> None:
         list_columns(tmp_path / "absent.csv")
     with pytest.raises(DataError, match=r"not a \.txt"):
         list_columns(tmp_path / "a.exe")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.csv", "id,text\n1,hello\n"), ("a.txt", "hello\n"), ("a.jsonl", '{"text": "hello"}\n')],
+)
+def test_utf16_is_said_to_be_no_utf8(tmp_path: Path, name: str, text: str, encoding: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(text.encode(encoding))
+    message = r"is not UTF-8 text \(it looks like UTF-16\): save it as UTF-8"
+    with pytest.raises(DataError, match=message):
+        rows(path, "" if name == "a.txt" else "text")
+    if name != "a.txt":
+        with pytest.raises(DataError, match=message):
+            list_columns(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "guess"),
+    [
+        ("a.csv", b"id,S\xe4tze\n1,hello\n", "Windows-1252"),
+        ("a.csv", b"id,te\0xt\n1,hello and more than a few bytes\n", "binary data"),
+        ("a.jsonl", b'{"S\xe4tze": "hello"}\n', "Windows-1252"),
+        ("a.jsonl", b'{"S\\ud800tze": "hello"}\n', "Windows-1252"),
+        ("a.jsonl", b'{"S\\u0000tze": "hello"}\n', "binary data"),
+    ],
+)
+def test_names_of_columns_that_no_page_can_show_are_an_error(
+    tmp_path: Path, name: str, content: bytes, guess: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(
+        DataError, match=f"is not UTF-8 text .it looks like {guess}.*save it as UTF-8"
+    ) as error:
+        list_columns(path)
+    assert str(error.value).isprintable()
+    with pytest.raises(DataError) as error:
+        rows(path)
+    assert str(error.value).isprintable()
+
+
+def test_a_parquet_column_with_a_nul_in_its_name_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"te\0xt": ["hello"]}), path)
+    for read in (lambda: list_columns(path), lambda: rows(path, "text")):
+        with pytest.raises(DataError, match="holds a NUL character"):
+            read()

@@ -87,7 +87,7 @@ def test_an_uploaded_file_is_read_shown_and_used(service: TrainingService) -> No
         ("a.parquet", b"PAR1 nonsense", "not a readable parquet file"),
         ("a.csv", b"a,a\n1,2\n", "more than once"),
         ("a.txt", b"One.\nTwo.\n", "Too few sentences"),
-        ("a.txt", b"\xff\xfe\x00bad", "Too few sentences"),
+        ("a.txt", b"\xff\xfe\x00bad", "looks like UTF-16"),
     ],
 )
 def test_a_hostile_file_is_said_and_cannot_be_used(
@@ -97,6 +97,34 @@ def test_a_hostile_file_is_said_and_cannot_be_used(
     assert any(said in error.value for error in app.error)
     assert app.button(key="data_use").disabled
     assert app.button(key="data_embed").disabled
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "Nr,Sätze\n1,Hallo\n".encode("cp1252")),
+        ("a.csv", "Nr,Text\n1,Hallo\n".encode("utf-16")),
+        ("a.txt", "Hallo\n".encode("utf-16")),
+        ("a.jsonl", '{"text": "Hallo"}\n'.encode("utf-16")),
+        ("a.jsonl", '{"Sätze": "Hallo"}\n'.encode("cp1252")),
+    ],
+)
+def test_a_file_that_is_not_utf8_leaves_the_page_usable(
+    service: TrainingService, name: str, content: bytes
+) -> None:
+    path = service.store.root / "uploads" / name
+    path.parent.mkdir()
+    path.write_bytes(content)
+    (path.parent / "odd\udcff.txt").write_bytes(b"Hallo\n")
+    for _ in range(2):  # The second time as after a reload.
+        app = open_data(data_source=name)
+        assert any("is not UTF-8 text" in error.value for error in app.error)
+        assert app.button(key="data_embed").disabled
+    source = next(box for box in app.selectbox if box.label == "Source")
+    source.set_value("docstrings").run()
+    assert not app.exception
+    assert not app.error
+    assert not app.button(key="data_embed").disabled
 
 
 def test_sentences_are_embedded_in_the_background_and_become_a_map(service: TrainingService) -> None:
