@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from cellnet.checkpoints import check_weights, load_checkpoint
+from cellnet.checkpoints import load_checkpoint
 from cellnet.checkpoints.manifest import STATE_FILE
 from cellnet.decoder.generative import GenerativeDecoder, weights_fingerprint
 from cellnet.errors import CheckpointError
@@ -17,6 +17,7 @@ from cellnet.model import MODEL_FILE, CellNet
 from cellnet.runs import choose_checkpoint, open_runs
 from cellnet.settings import Settings
 from cellnet.training.events import ChangeEvent
+from cellnet.weights import check_weights
 
 DECODER_FOLDER = "decoder"
 

@@ -14,7 +14,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from cellnet.checkpoints import check_weights
 from cellnet.dynamics import Lattice3D, LatticeOutput
 from cellnet.embedding import PCA, make_codec, refine
 from cellnet.encoding import SentenceEncoder
@@ -36,6 +35,7 @@ from cellnet.surface import (
     place,
     refuse_moved_surface,
 )
+from cellnet.weights import check_weights
 
 if TYPE_CHECKING:
     from cellnet.teacher import Teacher

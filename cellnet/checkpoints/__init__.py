@@ -1,7 +1,7 @@
 """Checkpoints: everything a training needs to go on, as safetensors and JSON, in a folder or one file."""
 
 from cellnet.checkpoints.archive import MAX_ARCHIVE_BYTES, pack, unpack
-from cellnet.checkpoints.contents import check_training, check_weights
+from cellnet.checkpoints.contents import check_training
 from cellnet.checkpoints.files import JSON, Checkpoint, load_checkpoint, save_checkpoint
 from cellnet.checkpoints.folders import remove_stale
 from cellnet.checkpoints.optimizers import flatten_optimizer, unflatten_optimizer
@@ -11,7 +11,6 @@ __all__ = [
     "MAX_ARCHIVE_BYTES",
     "Checkpoint",
     "check_training",
-    "check_weights",
     "flatten_optimizer",
     "load_checkpoint",
     "pack",

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from cellnet.checkpoints.optimizers import check_optimizer, unflatten_optimizer
 from cellnet.errors import CheckpointError
 from cellnet.settings import LIVE_SETTINGS
+from cellnet.weights import check_weights
 
 MAX_STEP = 10**8
 
-_MOST_NAMED = 3
 _MOST_BLOCK_CELLS = 8192
 _CUDA_STATE_BYTES = 16
 _MERSENNE_WORDS = 624
@@ -121,28 +121,6 @@ def check_training(
     return progress, optimizer_state
 
 
-def check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Check that weights have the names, shapes and dtypes of a model's and are finite.
-
-    Raises:
-        CheckpointError: if they do not fit.
-    """
-    expected = model.state_dict()
-    if missing := expected.keys() - weights.keys():
-        raise _misfit(f"{_names(missing)} missing")
-    if extra := weights.keys() - expected.keys():
-        raise _misfit(f"{_names(extra)} unknown")
-    for name, own in expected.items():
-        value = weights[name]
-        if value.shape != own.shape or value.dtype != own.dtype:
-            raise _misfit(
-                f"{name} has shape {tuple(value.shape)} and dtype {value.dtype} instead of "
-                f"{tuple(own.shape)} and {own.dtype}"
-            )
-    if broken := {name for name, value in weights.items() if not torch.isfinite(value).all()}:
-        raise CheckpointError(f"weights are not finite: {_names(broken)}; use another checkpoint")
-
-
 def _read_state(state: Mapping[str, Any]) -> TrainingState:
     known = {name: state[name] for name in TrainingState.model_fields if name in state}
     try:
@@ -173,15 +151,6 @@ def _check_random(random: Mapping[str, Tensor]) -> None:
     left, following = header[8:12].view("<i4").item(), header[16:24].view("<u8").item()
     if left + following > _MERSENNE_WORDS + 1:
         raise _bad_random("it would read beyond its table")
-
-
-def _names(names: set[str]) -> str:
-    first = sorted(names)[:_MOST_NAMED]
-    return ", ".join(name[:80] for name in first) + (", ..." if len(names) > _MOST_NAMED else "")
-
-
-def _misfit(problem: str) -> CheckpointError:
-    return CheckpointError(f"the weights do not fit its settings: {problem}; use another checkpoint")
 
 
 def _bad_random(problem: str) -> CheckpointError:

@@ -11,7 +11,7 @@ from typing import Any, Self, cast
 
 from torch import Tensor
 
-from cellnet.checkpoints import check_weights, load_checkpoint, remove_stale
+from cellnet.checkpoints import load_checkpoint, remove_stale
 from cellnet.device import describe_device
 from cellnet.errors import CheckpointError, RunError
 from cellnet.measures import ReconstructionMeasures
@@ -31,6 +31,7 @@ from cellnet.training.events import (
 from cellnet.training.fork import describe_fork, fork_settings
 from cellnet.training.readout import ReadoutFit
 from cellnet.training.trainer import EmbeddingTrainer
+from cellnet.weights import check_weights
 
 _SECONDS_BETWEEN_WRITES = 0.5
 
