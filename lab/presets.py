@@ -26,6 +26,5 @@ def lab_preset(name: str) -> Settings:
             "data.validation_fraction": 0.05,
             "training.validate_every": 50,
             "training.checkpoint_every": 250,
-            "training.fit_readout_every": 200,
         },
     )

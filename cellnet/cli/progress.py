@@ -11,7 +11,6 @@ from typing import Any, Self
 from tqdm import tqdm
 
 from cellnet.training.events import (
-    ReadoutEvent,
     StateEvent,
     StepEvent,
     TrainerEvent,
@@ -78,8 +77,6 @@ class TrainingProgress:
             case StepEvent():
                 self._bar.update(1)
                 self._bar.set_postfix_str(f"loss {event.total:.4f}", refresh=False)
-            case ReadoutEvent():
-                self._bar.set_postfix_str(f"solving the readout, {event.done / event.total:.0%}")
             case ValidationEvent():
                 say(
                     f"step {event.step}: validation loss {event.total:.4f}, explained variance "

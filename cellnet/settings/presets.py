@@ -44,7 +44,6 @@ _PRESETS: dict[str, dict[str, Any]] = {
             "learning_rate": 2e-4,
             "weight_decay": 0.05,
             "max_steps": 2000,
-            "fit_readout_every": 500,
         },
     },
     "seed": {},

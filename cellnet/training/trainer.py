@@ -37,7 +37,6 @@ from cellnet.training.engine import StepEngine, make_optimizer
 from cellnet.training.events import (
     ChangeEvent,
     CheckpointEvent,
-    ReadoutEvent,
     StateEvent,
     StepEvent,
     TrainerEvent,
@@ -45,8 +44,7 @@ from cellnet.training.events import (
     ValidationEvent,
 )
 from cellnet.training.monitor import PerformanceMonitor, memory_megabytes
-from cellnet.training.readout import ROWS_AT_ONCE, ReadoutRegression, check_readout, linear_readout
-from cellnet.training.schedule import learning_rate, linear_path_share, readout_is_due
+from cellnet.training.schedule import learning_rate, linear_path_share
 
 Listener = Callable[[TrainerEvent], None]
 Result = TypeVar("Result")
@@ -80,7 +78,6 @@ class EmbeddingTrainer:
     Raises:
         DataError: if the data do not suit the settings.
         DeviceError: if the device is not there.
-        SettingsError: if the readout is to be fitted and has too many inputs for that.
     """
 
     def __init__(self, settings: Settings, data: TrainingData, checkpoints: Path | None = None) -> None:
@@ -109,8 +106,6 @@ class EmbeddingTrainer:
         self._listeners: list[Listener] = []
         self._stop_requested = False
         self._pause_after_step = False
-        if settings.training.fit_readout_every:
-            check_readout(self.model)
         if settings.chunker.calibrate and not settings.neighbors.block_cells:
             self._calibrate()
 
@@ -234,7 +229,6 @@ class EmbeddingTrainer:
     def _step_and_report(self) -> None:
         if self._make_step() is None:
             return
-        self._fit_readout_if_due()
         self._validate_if_due()
         self._save_if_due()
 
@@ -279,25 +273,6 @@ class EmbeddingTrainer:
     @property
     def _cube_rests(self) -> bool:
         return self._progress.step < self.settings.training.codec_steps
-
-    def _fit_readout_if_due(self) -> None:
-        """Solve the readout for the cube as it stands, obeying orders on the way."""
-        if readout_is_due(self._progress.step, self.settings.training):
-            while not self._stop_requested and not self._fit_readout():
-                pass
-
-    def _fit_readout(self) -> bool:
-        """Solve the readout; False if a stop or a live change came in between."""
-        settings, total = self.settings, len(self.data.train)
-        regression = ReadoutRegression(linear_readout(self.model))
-        for rows in parts(total, ROWS_AT_ONCE):
-            self._tell(ReadoutEvent(self._progress.step, rows.start, total))
-            self._obey()
-            if self._stop_requested or self.settings is not settings:
-                return False
-            regression.add(rows_to_tensor(self.data.train, rows, self.device))
-        self._tell(ReadoutEvent(self._progress.step, total, total, regression.solve()))
-        return True
 
     def _next_batch(self) -> Tensor:
         with self.pool.buffer(self.batches.shape) as staged:
