@@ -299,7 +299,7 @@ def test_a_missing_source_is_a_failure_that_says_so_and_the_next_start_works(tmp
 def test_a_crash_in_the_middle_is_a_failure_and_frees_the_run(
     service: TrainingService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def explode(*_: object) -> None:
+    def explode(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a defect")
 
     monkeypatch.setattr("cellnet.training.trainer.EmbeddingTrainer.validate", explode)
