@@ -89,7 +89,7 @@ def html_report(store: RunStore, run_id: str, probe: Probe | None = None) -> str
     parts = {
         "Figures": _figures(store, run),
         "Geometry": _geometry(settings),
-        "Curves": _curves(store, run, step_marks(changes, store.readouts(run.id))),
+        "Curves": _curves(store, run, step_marks(changes)),
         "Live changes": _changes(changes),
         "The cube": "" if probe is None else _cube(store, run, probe),
         "Checkpoints": _checkpoints(store.checkpoints(run.id)),

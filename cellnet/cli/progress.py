@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from tqdm import tqdm
 
 from cellnet.training.events import (
-    ReadoutEvent,
     StateEvent,
     StepEvent,
     TrainerEvent,
@@ -78,8 +78,6 @@ class TrainingProgress:
             case StepEvent():
                 self._bar.update(1)
                 self._bar.set_postfix_str(f"loss {event.total:.4f}", refresh=False)
-            case ReadoutEvent():
-                self._bar.set_postfix_str(f"solving the readout, {event.done / event.total:.0%}")
             case ValidationEvent():
                 say(
                     f"step {event.step}: validation loss {event.total:.4f}, explained variance "
@@ -95,29 +93,39 @@ class TrainingProgress:
 
 
 class StopOnInterrupt:
-    """Turn the first Ctrl-C into a wish to stop; the second one aborts. For the main thread.
+    """Turn the first Ctrl-C, SIGTERM or SIGHUP into a wish to stop; the second one aborts.
+
+    A signal that the process was started to ignore, as ``nohup`` does with SIGHUP, stays ignored. For the
+    main thread.
 
     Attributes:
-        requested: whether Ctrl-C was pressed.
-        on_request: what is then called, besides being asked for.
+        requested: whether such a signal came.
+        on_request: called when the first one comes.
     """
 
     def __init__(self) -> None:
         self.requested = False
         self.on_request: Callable[[], None] = lambda: None
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = signal.signal(signal.SIGINT, self._handle)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        print("\nstopping after this step; press Ctrl-C again to abort", file=sys.stderr)
         self.on_request()
+        # After a SIGHUP there may be no terminal to write to.
+        with suppress(OSError):
+            print("\nstopping after this step; press Ctrl-C again to abort", file=sys.stderr)

@@ -16,15 +16,13 @@ from cellnet.embedding import PCA, AutoencoderTransformer, fit_pca, refine
 from cellnet.errors import DataError, TrainingError
 from cellnet.layers import initialize, seeded
 from cellnet.losses import LossInput, make_losses
-from cellnet.measures import parts, rows_to_tensor
 from cellnet.model import CellNet, StudentOutput
 from cellnet.runs import ChangeRecord
 from cellnet.settings import Settings, with_changes
 from cellnet.training.data import Batches, TrainingData
 from cellnet.training.engine import make_optimizer, set_rates
 from cellnet.training.events import ChangeEvent
-from cellnet.training.readout import MAX_FITTED_INPUTS, ROWS_AT_ONCE, LinearReadout, ReadoutRegression
-from cellnet.training.schedule import learning_rate, linear_path_share, readout_is_due
+from cellnet.training.schedule import learning_rate, linear_path_share
 
 LOSSES = ("reconstruction", "similarity", "diversity")
 """Those of the six losses that ask for nothing from a cube."""
@@ -99,21 +97,6 @@ class Perceptron(nn.Module):
         lattice = LatticeOutput(states, states, states.new_zeros(0, len(states)), False, ())
         return StudentOutput(self.codec.decode(surface), code, surface, lattice)
 
-    def linear_readout(self) -> LinearReadout:
-        """Return what is linear in its answer: the way back from the code and from its hidden layer."""
-        *hidden, last = self.codec.decoder
-        assert isinstance(last, nn.Linear)
-
-        def read(embeddings: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            self.eval()
-            values = self.put_on_surface(embeddings).flatten(1)
-            features = values
-            for layer in hidden:
-                features = layer(features)
-            return values, features, last.bias
-
-        return LinearReadout(self.codec, last, read)
-
 
 def parameter_count(model: nn.Module) -> int:
     """Return the number of parameters."""
@@ -134,8 +117,8 @@ def train_perceptron(
     """Train an MLP student with the settings that a student was trained with.
 
     Batches, optimizer, rates, clipping and precision are the student's; of the losses those that need no
-    cube have the same weights, and the others fall away. After the steps after which the student's readout
-    is solved, the MLP's is too. What was changed while the student trained is changed at the same steps.
+    cube have the same weights, and the others fall away. What was changed while the student trained is
+    changed at the same steps.
 
     Args:
         student: gives settings and number of parameters; it is not changed.
@@ -148,18 +131,13 @@ def train_perceptron(
         progress: told how many steps are done.
 
     Raises:
-        DataError: if there are too few parameters or sentences, or too many to solve the readout of.
+        DataError: if there are too few parameters or sentences.
         TrainingError: if a loss is not finite.
     """
     due = deque(change for change in changes if _concerns_an_mlp(change.key))
     before = {change.key: change.old for change in reversed(due)}
     settings = with_changes(student.settings, {**before, "training.max_steps": schedule_steps or steps})
     mlp = Perceptron.like(student)
-    if settings.training.fit_readout_every and mlp.hidden > MAX_FITTED_INPUTS:
-        raise DataError(
-            f"the readout of an MLP student with a hidden layer of {mlp.hidden:,} cannot be solved; "
-            f"{MAX_FITTED_INPUTS:,} is the most, so leave the MLP student out"
-        )
     mlp.start_from(fit_pca(data.train) if pca is None else pca)
     mlp.to(device).train()
     optimizer = make_optimizer(mlp, settings, device)
@@ -193,19 +171,9 @@ def train_perceptron(
         schedule = settings.training
         set_rates(optimizer, learning_rate(step, schedule), linear_path_share(step, schedule))
         optimizer.step()
-        if readout_is_due(step + 1, schedule):
-            _fit_readout(mlp, data, device)
         if progress is not None:
             progress(step + 1, steps)
     return mlp.eval()
-
-
-def _fit_readout(mlp: Perceptron, data: TrainingData, device: torch.device) -> None:
-    regression = ReadoutRegression(mlp.linear_readout())
-    for rows in parts(len(data.train), ROWS_AT_ONCE):
-        regression.add(rows_to_tensor(data.train, rows, device))
-    regression.solve()
-    mlp.train()
 
 
 def _concerns_an_mlp(key: str) -> bool:

@@ -6,7 +6,6 @@ from cellnet.runs.schema import (
     ChangeRecord,
     CheckpointRecord,
     Phase,
-    ReadoutRecord,
     RunRecord,
     RunState,
 )
@@ -17,7 +16,6 @@ __all__ = [
     "ChangeRecord",
     "CheckpointRecord",
     "Phase",
-    "ReadoutRecord",
     "RunRecord",
     "RunState",
     "RunStore",

@@ -1,9 +1,8 @@
-"""The part of the run store that records what happens step by step: metrics, live changes, readouts."""
+"""The part of the run store that records what happens step by step: metrics and live changes."""
 
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,11 +11,11 @@ import pandas as pd
 
 from cellnet.runs.base import StoreBase, find_key
 from cellnet.runs.metrics import MetricRow, insert_metrics, read_latest, read_metrics
-from cellnet.runs.schema import ChangeRecord, Phase, ReadoutRecord
+from cellnet.runs.schema import ChangeRecord, Phase
 
 
 class LogStore(StoreBase):
-    """Metrics, live changes and solutions of the readout."""
+    """Metrics and live changes."""
 
     def log_metrics(self, run_id: str, step: int, phase: Phase, values: Mapping[str, float]) -> None:
         """Store the metrics of one step; names that this step and phase already have are overwritten."""
@@ -70,19 +69,6 @@ class LogStore(StoreBase):
             connection.execute(
                 "UPDATE run SET step = min(step, ?), updated = ? WHERE key = ?", (step, time.time(), key)
             )
-
-    def log_readout(self, run_id: str, step: int, penalty: float | None, unexplained: float) -> None:
-        """Store that the readout was solved after ``step``; see `ReadoutRecord`."""
-        values = {"penalty": math.nan if penalty is None else penalty, "unexplained": unexplained}
-        self.log_metrics(run_id, step, "readout", values)
-
-    def readouts(self, run_id: str) -> list[ReadoutRecord]:
-        """Return the solutions of the readout by step."""
-        table = self.metrics(run_id, phase="readout", names=("penalty", "unexplained"))
-        return [
-            ReadoutRecord(int(step), None if math.isnan(penalty) else penalty, unexplained)
-            for step, penalty, unexplained in table.drop(columns="phase").itertuples(index=False, name=None)
-        ]
 
     def log_change(self, run_id: str, step: int, key: str, old: Any, new: Any) -> None:
         """Store that the setting ``key`` went from ``old`` to ``new`` (JSON) with effect from ``step``."""

@@ -11,7 +11,7 @@ SCHEMA_VERSION = 1
 RunState: TypeAlias = Literal[
     "created", "running", "paused", "finished", "stopped", "interrupted", "failed"
 ]
-Phase: TypeAlias = Literal["train", "validation", "readout"]
+Phase: TypeAlias = Literal["train", "validation"]
 
 RUN_STATES: tuple[RunState, ...] = get_args(RunState)
 PHASES: tuple[Phase, ...] = get_args(Phase)
@@ -125,20 +125,6 @@ class ChangeRecord:
     key: str
     old: Any
     new: Any
-
-
-@dataclass(frozen=True)
-class ReadoutRecord:
-    """The readout was solved after ``step``, on some sentences; the others were held back to judge it by.
-
-    Attributes:
-        penalty: the ridge penalty that told best; None if the readout as it was told better, and was kept.
-        unexplained: share of the variance of the sentences held back that was left unexplained then.
-    """
-
-    step: int
-    penalty: float | None
-    unexplained: float
 
 
 @dataclass(frozen=True)

@@ -416,16 +416,6 @@ class TrainingSettings(SettingsGroup):
         ge=0.0,
         le=1.0,
     )
-    fit_readout_every: int = setting(
-        0,
-        label="Fit readout every",
-        help="Steps after which the linear readout is solved by ridge regression on all training sentences "
-        "for the cube as it stands, unless the codec still learns alone; 0 leaves the readout to the "
-        "optimizer. It takes about a third of the time of a pass over the data.",
-        unit="steps",
-        ge=0,
-        le=10**7,
-    )
     validate_every: int = setting(
         100, label="Validate every", help="Steps between validations.", unit="steps", ge=1, le=10**7
     )

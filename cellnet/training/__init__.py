@@ -4,7 +4,6 @@ from cellnet.training.data import TrainingData, prepare_data
 from cellnet.training.events import (
     ChangeEvent,
     CheckpointEvent,
-    ReadoutEvent,
     StateEvent,
     StepEvent,
     TrainerEvent,
@@ -18,7 +17,6 @@ __all__ = [
     "ChangeEvent",
     "CheckpointEvent",
     "EmbeddingTrainer",
-    "ReadoutEvent",
     "StateEvent",
     "StepEvent",
     "TrainerEvent",

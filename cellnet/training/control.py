@@ -56,9 +56,15 @@ class ControlQueue:
 
     def __init__(self, settings: Settings) -> None:
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal may stop a training whose thread holds it
         self._requested = settings
         self._ended = False
+        self._stop = False
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether a stop was given, at once and whatever else waits; until `end`."""
+        return self._stop
 
     @property
     def requested(self) -> Settings:
@@ -68,7 +74,10 @@ class ControlQueue:
 
     def send(self, command: Command) -> None:
         """Give a command."""
-        self._orders.put(command)
+        with self._lock:
+            if command is Command.STOP:
+                self._stop = True
+            self._orders.put(command)  # a stop too: it wakes a paused training
 
     def change(self, values: Mapping[str, Any]) -> None:
         """Ask for live changes; they are validated now and take effect between two batches.
@@ -104,17 +113,23 @@ class ControlQueue:
             self._ended = False
 
     def end(self) -> None:
-        """Refuse all calls, those that wait and those to come; other orders stay."""
+        """Refuse all calls, those that wait and those to come; other orders stay.
+
+        A stop is carried out with this, and takes all other commands with it.
+        """
         with self._lock:
             self._ended = True
             orders = []
             while (order := self.next(wait=False)) is not None:
                 orders.append(order)
             for order in orders:
+                if isinstance(order, Command) and self.stop_requested:
+                    continue
                 if not isinstance(order, Call):
                     self._orders.put(order)
                 elif order.answer.set_running_or_notify_cancel():
                     order.answer.set_exception(_ended())
+            self._stop = False
 
     def next(self, *, wait: bool) -> Order | None:
         """Return the next order; without ``wait`` None if there is none now."""

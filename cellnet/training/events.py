@@ -1,4 +1,4 @@
-"""What a trainer tells its listeners. Every value is a plain, immutable copy."""
+"""The events that a trainer tells its listeners. Every value is a plain, immutable copy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from cellnet.measures import ReconstructionMeasures
-from cellnet.training.readout import ReadoutFit
 
 
 class TrainerState(StrEnum):
@@ -72,16 +71,6 @@ class ChangeEvent:
 
 
 @dataclass(frozen=True)
-class ReadoutEvent:
-    """The readout is being solved after step ``step``: sentences seen, of all; the last event has a fit."""
-
-    step: int
-    done: int
-    total: int
-    fit: ReadoutFit | None = None
-
-
-@dataclass(frozen=True)
 class CheckpointEvent:
     """A checkpoint was written; ``best`` says that this step has the best validation so far."""
 
@@ -99,4 +88,4 @@ class StateEvent:
     error: str = ""
 
 
-TrainerEvent = StepEvent | ValidationEvent | ChangeEvent | ReadoutEvent | CheckpointEvent | StateEvent
+TrainerEvent = StepEvent | ValidationEvent | ChangeEvent | CheckpointEvent | StateEvent

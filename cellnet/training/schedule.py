@@ -1,4 +1,4 @@
-"""What changes over the steps: the learning rate, by warm-up and cosine, and when the readout is solved."""
+"""The learning rate over the steps: warm-up, then cosine."""
 
 from __future__ import annotations
 
@@ -26,12 +26,6 @@ def linear_path_share(step: int, settings: TrainingSettings) -> float:
     """Return the share of the learning rate that the codec's linear path gets in step ``step``."""
     rising = settings.linear_path_warmup * (settings.codec_steps or settings.max_steps)
     return 1.0 if rising == 0 else min(1.0, (step + 1) / rising)
-
-
-def readout_is_due(done: int, settings: TrainingSettings) -> bool:
-    """Whether the readout is to be solved after ``done`` steps; never while the codec learns alone."""
-    every = settings.fit_readout_every
-    return every > 0 and done % every == 0 and done >= settings.codec_steps
 
 
 def _course(step: int, settings: TrainingSettings) -> tuple[int, int]:

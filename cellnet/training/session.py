@@ -22,14 +22,12 @@ from cellnet.training.data import TrainingData
 from cellnet.training.events import (
     ChangeEvent,
     CheckpointEvent,
-    ReadoutEvent,
     StateEvent,
     StepEvent,
     TrainerEvent,
     ValidationEvent,
 )
 from cellnet.training.fork import describe_fork, fork_settings
-from cellnet.training.readout import ReadoutFit
 from cellnet.training.trainer import EmbeddingTrainer
 from cellnet.weights import check_weights
 
@@ -247,8 +245,6 @@ class TrainingSession:
                 self._rows.append((event.step, "validation", _validation_metrics(event)))
             case ChangeEvent():
                 self.store.log_change(self.run_id, event.step, event.key, event.old, event.new)
-            case ReadoutEvent(fit=ReadoutFit(penalty, unexplained)):
-                self.store.log_readout(self.run_id, event.step, penalty, unexplained)
             case CheckpointEvent():
                 self.store.add_checkpoint(self.run_id, event.step, event.folder, best=event.best)
                 self.store.prune_checkpoints(self.run_id, self.trainer.settings.training.keep_checkpoints)

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -37,7 +38,6 @@ from cellnet.training.engine import StepEngine, make_optimizer
 from cellnet.training.events import (
     ChangeEvent,
     CheckpointEvent,
-    ReadoutEvent,
     StateEvent,
     StepEvent,
     TrainerEvent,
@@ -45,8 +45,7 @@ from cellnet.training.events import (
     ValidationEvent,
 )
 from cellnet.training.monitor import PerformanceMonitor, memory_megabytes
-from cellnet.training.readout import ROWS_AT_ONCE, ReadoutRegression, check_readout, linear_readout
-from cellnet.training.schedule import learning_rate, linear_path_share, readout_is_due
+from cellnet.training.schedule import learning_rate, linear_path_share
 
 Listener = Callable[[TrainerEvent], None]
 Result = TypeVar("Result")
@@ -66,6 +65,10 @@ class _Progress:
     changes: list[dict[str, Any]] = field(default_factory=list)
 
 
+class _ValidationStoppedError(Exception):
+    """A stop was requested in the middle of a validation."""
+
+
 class EmbeddingTrainer:
     """Train a student on teacher embeddings.
 
@@ -80,7 +83,6 @@ class EmbeddingTrainer:
     Raises:
         DataError: if the data do not suit the settings.
         DeviceError: if the device is not there.
-        SettingsError: if the readout is to be fitted and has too many inputs for that.
     """
 
     def __init__(self, settings: Settings, data: TrainingData, checkpoints: Path | None = None) -> None:
@@ -107,10 +109,7 @@ class EmbeddingTrainer:
         self.control = ControlQueue(settings)
         self._progress = _Progress()
         self._listeners: list[Listener] = []
-        self._stop_requested = False
         self._pause_after_step = False
-        if settings.training.fit_readout_every:
-            check_readout(self.model)
         if settings.chunker.calibrate and not settings.neighbors.block_cells:
             self._calibrate()
 
@@ -141,7 +140,10 @@ class EmbeddingTrainer:
         self.control.send(Command.STEP)
 
     def stop(self) -> None:
-        """End `train` before the next batch, after a checkpoint."""
+        """End `train` before the next batch, after a checkpoint; nothing given before or after prevents it.
+
+        A validation under way ends before its next batch, and is not recorded.
+        """
         self.control.send(Command.STOP)
 
     def ask(self, function: Callable[[], Result]) -> Future[Result]:
@@ -172,7 +174,7 @@ class EmbeddingTrainer:
             self.control.end()
 
     def _train(self) -> TrainerState:
-        self._stop_requested = False
+        self._pause_after_step = False
         self._set_state(TrainerState.RUNNING)
         try:
             while self._progress.step < self.settings.training.max_steps and not self._is_done():
@@ -180,7 +182,7 @@ class EmbeddingTrainer:
                     self._pause_after_step = False
                     self._pause()
                 self._obey()
-                if self._stop_requested:
+                if self.control.stop_requested:
                     break
                 self._step_and_report()
             if self._progress.step:
@@ -189,7 +191,8 @@ class EmbeddingTrainer:
         except BaseException as error:
             self._set_state(TrainerState.FAILED, f"{type(error).__name__}: {error}")
             raise
-        self._set_state(TrainerState.STOPPED if self._stop_requested else TrainerState.FINISHED)
+        stopped = self.control.stop_requested
+        self._set_state(TrainerState.STOPPED if stopped else TrainerState.FINISHED)
         return self.state
 
     def step(self) -> StepEvent | None:
@@ -207,13 +210,20 @@ class EmbeddingTrainer:
         return 0 < patience <= self._progress.validations_without_improvement
 
     def _obey(self) -> None:
-        """Carry out all orders; while paused, wait for them."""
-        while (order := self.control.next(wait=self.state is TrainerState.PAUSED)) is not None:
+        """Carry out all orders; while paused, wait for them.
+
+        Once a stop was given no other command counts, and nothing given after it is carried out.
+        """
+        while (order := self.control.next(wait=self._is_waiting())) is not None:
             match order:
                 case Changes(values):
                     self._change(values)
                 case Call():
                     order.carry_out()
+                case Command.STOP:
+                    return
+                case _ if self.control.stop_requested:
+                    continue
                 case Command.PAUSE:
                     self._pause()
                 case Command.RESUME:
@@ -222,9 +232,9 @@ class EmbeddingTrainer:
                     self._set_state(TrainerState.RUNNING)
                     self._pause_after_step = True
                     return
-                case Command.STOP:
-                    self._stop_requested = True
-                    return
+
+    def _is_waiting(self) -> bool:
+        return self.state is TrainerState.PAUSED and not self.control.stop_requested
 
     def _pause(self) -> None:
         """Pause, keeping what an earlier pause said about its cause."""
@@ -234,7 +244,6 @@ class EmbeddingTrainer:
     def _step_and_report(self) -> None:
         if self._make_step() is None:
             return
-        self._fit_readout_if_due()
         self._validate_if_due()
         self._save_if_due()
 
@@ -280,25 +289,6 @@ class EmbeddingTrainer:
     def _cube_rests(self) -> bool:
         return self._progress.step < self.settings.training.codec_steps
 
-    def _fit_readout_if_due(self) -> None:
-        """Solve the readout for the cube as it stands, obeying orders on the way."""
-        if readout_is_due(self._progress.step, self.settings.training):
-            while not self._stop_requested and not self._fit_readout():
-                pass
-
-    def _fit_readout(self) -> bool:
-        """Solve the readout; False if a stop or a live change came in between."""
-        settings, total = self.settings, len(self.data.train)
-        regression = ReadoutRegression(linear_readout(self.model))
-        for rows in parts(total, ROWS_AT_ONCE):
-            self._tell(ReadoutEvent(self._progress.step, rows.start, total))
-            self._obey()
-            if self._stop_requested or self.settings is not settings:
-                return False
-            regression.add(rows_to_tensor(self.data.train, rows, self.device))
-        self._tell(ReadoutEvent(self._progress.step, total, total, regression.solve()))
-        return True
-
     def _next_batch(self) -> Tensor:
         with self.pool.buffer(self.batches.shape) as staged:
             self.batches.fill(staged.numpy())
@@ -339,13 +329,17 @@ class EmbeddingTrainer:
     def _validate_if_due(self, *, now: bool = False) -> None:
         due = self._progress.step % self.settings.training.validate_every == 0
         if due != now:
-            self.validate()
+            # The validation that follows a stop is part of it, and is made whole.
+            with suppress(_ValidationStoppedError):
+                self.validate(until_stop=not self.control.stop_requested)
 
     @torch.no_grad()
-    def validate(self) -> ValidationEvent:
+    def validate(self, *, until_stop: bool = False) -> ValidationEvent:
         """Measure all losses and the reconstruction on the held-out data, and tell the listeners.
 
         In float32, whatever ``training.precision`` is.
+
+        With ``until_stop``, a stop ends it between two batches with an exception.
         """
         self.model.eval()
         self._let_cube_rest_if_due()
@@ -353,6 +347,8 @@ class EmbeddingTrainer:
         sums = dict.fromkeys(LOSS_NAMES, 0.0)
         reconstruction = ReconstructionSums(embeddings, self.device)
         for batch, output in self._carried(embeddings):
+            if until_stop and self.control.stop_requested:
+                raise _ValidationStoppedError
             reconstruction.add(batch, output.embeddings)
             for name, value in self.engine.losses_of(batch, output).items():
                 sums[name] += float(value) * len(batch)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellnet.losses import LOSS_NAMES
-from cellnet.runs import ChangeRecord, ReadoutRecord
+from cellnet.runs import ChangeRecord
 from cellnet.settings import flat_fields
 from lab.colors import SPLIT_COLORS
 from lab.series import Curve, Mark, Panel
@@ -86,18 +86,10 @@ def _explained_panel(validation: Rows, pca: float | None) -> Panel:
     return Panel("explained variance", tuple(curves))
 
 
-def step_marks(changes: Sequence[ChangeRecord], readouts: Sequence[ReadoutRecord]) -> list[Mark]:
-    """One mark per step after which a setting was changed or the readout solved."""
+def step_marks(changes: Sequence[ChangeRecord]) -> list[Mark]:
+    """One mark per step after which settings were changed."""
     labels: dict[int, list[str]] = {}
-    for readout in readouts:
-        labels.setdefault(readout.step, []).append(readout_label(readout))
     for change in changes:
         text = f"{_LABELS[change.key]} {change.old:g} \u2192 {change.new:g}"
         labels.setdefault(change.step, []).append(text)
     return [Mark(step, ", ".join(texts)) for step, texts in sorted(labels.items())]
-
-
-def readout_label(readout: ReadoutRecord) -> str:
-    """What became of the readout, and what it leaves unexplained."""
-    done = "kept: no solution is better" if readout.penalty is None else "solved"
-    return f"Readout {done}, {readout.unexplained:.1%} unexplained"

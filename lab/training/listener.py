@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
-from cellnet.runs import ChangeRecord, ReadoutRecord
+from cellnet.runs import ChangeRecord
 from cellnet.training import (
     ChangeEvent,
     CheckpointEvent,
-    ReadoutEvent,
     StateEvent,
     StepEvent,
     TrainerEvent,
@@ -18,7 +17,6 @@ from cellnet.training import (
     TrainingSession,
     ValidationEvent,
 )
-from cellnet.training.readout import ReadoutFit
 from lab.training.copies import ModelCopy, copy_model
 from lab.training.frames import FRAMES_FOLDER, FrameStore
 from lab.training.probe import CubeFrame, Probe
@@ -77,8 +75,6 @@ class Listener:
                 add(int(step), dict(zip(names, values, strict=True)))
         for change in store.changes(run_id):
             self.record.add_change(change)
-        for readout in store.readouts(run_id):
-            self.record.add_readout(readout)
         if checkpoints := store.checkpoints(run_id):
             self.record.add_checkpoint(checkpoints[-1])
 
@@ -103,11 +99,6 @@ class Listener:
                 self.record.add_change(
                     ChangeRecord(event.step, time.time(), event.key, event.old, event.new)
                 )
-            case ReadoutEvent(fit=None):
-                self.record.prepare("Solving the readout", event.done, event.total)
-            case ReadoutEvent(fit=ReadoutFit(penalty, unexplained)):
-                self.record.add_readout(ReadoutRecord(event.step, penalty, unexplained))
-                self.record.set(preparation=None)
             case CheckpointEvent():
                 self.record.add_checkpoint(self.session.store.checkpoints(self.session.run_id)[-1])
             case StateEvent():

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from cellnet.runs import ChangeRecord, CheckpointRecord, ReadoutRecord
+from cellnet.runs import ChangeRecord, CheckpointRecord
 from cellnet.settings import Settings
 from lab.training.history import History
 from lab.training.probe import CubeFrame
@@ -36,7 +36,6 @@ class TrainingRecord:
         self._train = History(TRAIN_NAMES)
         self._validation = History(VALIDATION_NAMES)
         self._changes: tuple[ChangeRecord, ...] = ()
-        self._readouts: tuple[ReadoutRecord, ...] = ()
         self._speed: deque[tuple[float, int]] = deque()
         self._heard: float | None = None
 
@@ -83,12 +82,6 @@ class TrainingRecord:
             self._changes = (*self._changes, change)
             self._notify()
 
-    def add_readout(self, readout: ReadoutRecord) -> None:
-        """Add a solution of the readout."""
-        with self.changed:
-            self._readouts = (*self._readouts, readout)
-            self._notify()
-
     def add_checkpoint(self, checkpoint: CheckpointRecord) -> None:
         """Note the newest checkpoint."""
         self.set(checkpoint=checkpoint)
@@ -110,7 +103,6 @@ class TrainingRecord:
                 train=train,
                 validation=self._validation.read(),
                 changes=self._changes,
-                readouts=self._readouts,
                 steps_per_second=speed,
                 seconds_left=left,
                 age=None if self._heard is None else time.monotonic() - self._heard,

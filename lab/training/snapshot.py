@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from cellnet.losses import LOSS_NAMES
-from cellnet.runs import ChangeRecord, CheckpointRecord, ReadoutRecord
+from cellnet.runs import ChangeRecord, CheckpointRecord
 from cellnet.settings import Settings, differences
 from lab.training.history import History, Rows
 from lab.training.probe import CubeFrame
@@ -66,7 +66,6 @@ class Snapshot:
         train, validation: the histories.
         pca: explained variance of PCA with as many numbers as the cube's surface has, on validation data.
         changes: live changes in the order in which they took effect.
-        readouts: when the readout was solved, and how well.
         checkpoint: the newest one.
         frame: the newest picture of the cube.
         sentences: one line on the data; ``train_sentences`` and ``validation_sentences`` count them.
@@ -92,7 +91,6 @@ class Snapshot:
     validation: Rows = field(default_factory=History(VALIDATION_NAMES).read)
     pca: float | None = None
     changes: tuple[ChangeRecord, ...] = ()
-    readouts: tuple[ReadoutRecord, ...] = ()
     checkpoint: CheckpointRecord | None = None
     frame: CubeFrame | None = None
     sentences: str = ""

@@ -35,7 +35,7 @@ def curve_files(service: TrainingService, run_id: str) -> None:
             "text/csv",
             key="curves_csv",
             on_click="ignore",
-            help="Every logged step of training and validation, not thinned; solutions of the readout too.",
+            help="Every logged step of training and validation, not thinned.",
         )
         for kind in MIME:
             st.download_button(
@@ -51,5 +51,4 @@ def curve_files(service: TrainingService, run_id: str) -> None:
 
 def _figure(service: TrainingService, shown: dict[str, int], kind: Kind) -> bytes:
     snapshot = service.snapshot()
-    marks = step_marks(snapshot.changes, snapshot.readouts)
-    return panels_image(loss_panels(snapshot, **shown), kind, marks=marks)
+    return panels_image(loss_panels(snapshot, **shown), kind, marks=step_marks(snapshot.changes))

@@ -79,7 +79,7 @@ def _newest_curves(service: TrainingService, look: dict[str, int]) -> dict[str, 
     return {
         "panels": loss_panels(snapshot, **look) if len(snapshot.train) else [],
         "seq": snapshot.version,
-        "marks": step_marks(snapshot.changes, snapshot.readouts),
+        "marks": step_marks(snapshot.changes),
     }
 
 

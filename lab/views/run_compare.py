@@ -138,9 +138,7 @@ def overlay_data(
     panels = overlay_panels(overlaid, metrics, splits=splits, axis=axis, smoothing=smoothing)
     if axis != "step":
         return panels, []
-    marks = {
-        styles[run_id].label: step_marks(store.changes(run_id), store.readouts(run_id)) for run_id in ids
-    }
+    marks = {styles[run_id].label: step_marks(store.changes(run_id)) for run_id in ids}
     return panels, overlay_marks(marks)
 
 

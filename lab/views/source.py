@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from cellnet.errors import RunError
+from cellnet.errors import RunError, SettingsError
 from cellnet.settings import Settings
 from lab.figures.runs import run_label
 from lab.pictures import NEWEST, Pictures, Source
@@ -53,6 +53,12 @@ def choose_run(service: TrainingService, choice: Choice, name: str, *, label: st
     if run is None:
         st.error(f"There is no run {st.query_params[name]!r}; choose one.")
         st.stop()
+    if run != LIVE:
+        try:
+            Settings(**runs[run].settings)
+        except SettingsError as error:
+            st.error(f"This run has settings that this version of cellnet does not know. {error}")
+            st.stop()
     publish(name, run)
     return run
 

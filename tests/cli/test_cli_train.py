@@ -112,7 +112,10 @@ def test_a_loss_that_is_not_finite_stops_with_a_checkpoint_and_code_1(
         assert [checkpoint.step for checkpoint in store.checkpoints(run.id)] == [2]
 
 
-def test_control_c_stops_with_a_checkpoint_and_code_130(cli: Cli, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_stops_with_a_checkpoint_and_code_130(cli: Cli, name: str) -> None:
+    if not hasattr(signal, name):
+        pytest.skip(f"there is no {name} here")
     command = [sys.executable, "-m", "cellnet", "train", *cli.tiny, "--data", str(cli.data)]
     flags = [
         "--runs",
@@ -129,7 +132,7 @@ def test_control_c_stops_with_a_checkpoint_and_code_130(cli: Cli, tmp_path: Path
         assert process.stderr is not None
         while not process.stderr.readline().startswith("step 2:"):
             assert process.poll() is None
-        process.send_signal(signal.SIGINT)
+        process.send_signal(getattr(signal, name))
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     summary = json.loads(out)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cellnet.runs import ChangeRecord, ReadoutRecord
+from cellnet.runs import ChangeRecord
 from cellnet.settings import preset
 from lab.figures.cube import COLORINGS, VIEWS, Coloring, View, cube_film
 from lab.figures.curves import loss_panels, step_marks, trailing_mean
@@ -90,11 +90,9 @@ def test_what_happened_after_one_step_shares_a_mark() -> None:
         ChangeRecord(5, 0.0, "training.learning_rate", 2e-3, 1e-3),
         ChangeRecord(9, 0.0, "gate.temperature", 1.0, 2.0),
     ]
-    readouts = [ReadoutRecord(7, 0.1, 0.2534), ReadoutRecord(9, None, 0.5)]
-    assert [(mark.x, mark.label) for mark in step_marks(changes, readouts)] == [
+    assert [(mark.x, mark.label) for mark in step_marks(changes)] == [
         (5, "Local ratio 0.6 \u2192 0.5, Learning rate 0.002 \u2192 0.001"),
-        (7, "Readout solved, 25.3% unexplained"),
-        (9, "Readout kept: no solution is better, 50.0% unexplained, Temperature 1 \u2192 2"),
+        (9, "Temperature 1 \u2192 2"),
     ]
 
 

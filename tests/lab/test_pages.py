@@ -189,7 +189,7 @@ def test_curves_are_drawn_as_the_address_says_and_can_be_taken_away(install: Ins
     service = install()
     app = open_train()
     assert not app.get("download_button")[1:]
-    service.start(small_settings(max_steps=3, fit_readout_every=2))
+    service.start(small_settings(max_steps=3))
     wait(service, lambda seen: seen.phase is Phase.FINISHED)
     app = AppTest.from_file(str(MAIN), default_timeout=60)
     app.query_params.update(smoothing="30", window="50", coloring=COLORINGS["change"], view="layers")

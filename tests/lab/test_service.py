@@ -271,21 +271,6 @@ def test_a_live_change_waits_for_the_next_step(service: TrainingService) -> None
     assert not service.snapshot().waiting
 
 
-def test_solutions_of_the_readout_are_dated_and_still_known_when_the_run_goes_on(
-    service: TrainingService,
-) -> None:
-    service.start(small_settings(max_steps=8, fit_readout_every=3))
-    end = wait(service, lambda seen: seen.phase is Phase.FINISHED)
-    assert [readout.step for readout in end.readouts] == [3, 6]
-    assert all(0 < readout.unexplained < 1 for readout in end.readouts)
-    assert end.preparation is None
-    assert end.run_id is not None
-    service.resume_run(end.run_id, {"training.max_steps": 9})
-    again = wait(service, lambda seen: seen.phase is Phase.FINISHED and seen.step == 9)
-    assert again.readouts[:2] == end.readouts
-    assert [readout.step for readout in again.readouts] == [3, 6, 9]
-
-
 def test_only_one_training_at_a_time(service: TrainingService) -> None:
     started(service)
     with pytest.raises(RunError, match="stop it first"):
@@ -314,7 +299,7 @@ def test_a_missing_source_is_a_failure_that_says_so_and_the_next_start_works(tmp
 def test_a_crash_in_the_middle_is_a_failure_and_frees_the_run(
     service: TrainingService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def explode(*_: object) -> None:
+    def explode(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a defect")
 
     monkeypatch.setattr("cellnet.training.trainer.EmbeddingTrainer.validate", explode)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cellnet.errors import RunError
-from cellnet.runs import ReadoutRecord, RunStore
+from cellnet.runs import RunStore
 from cellnet.settings import Settings
 
 
@@ -146,14 +146,16 @@ def test_changes_and_truncation(store: RunStore) -> None:
     assert store.metrics("a", phase="train")["loss"].tolist() == [1.0, 2.0, 7.0]
 
 
-def test_readouts_come_back_and_are_forgotten_with_what_came_after_a_step(store: RunStore) -> None:
+def test_rows_of_a_phase_that_an_older_version_logged_are_passed_over(store: RunStore) -> None:
     store.log_metrics("a", 5, "train", {"loss": 0.5})
-    store.log_readout("a", 9, None, 0.2)
-    store.log_readout("a", 5, 0.1, 1 / 3)
-    assert store.readouts("a") == [ReadoutRecord(5, 0.1, 1 / 3), ReadoutRecord(9, None, 0.2)]
-    assert store.metrics("a", phase="train")["step"].tolist() == [5]
-    store.truncate_after("a", 5)
-    assert store.readouts("a") == [ReadoutRecord(5, 0.1, 1 / 3)]
+    with store._database.write() as connection:
+        connection.execute(
+            "INSERT INTO metric SELECT run, 'readout', step, names, data FROM metric WHERE phase = 'train'"
+        )
+    table = store.metrics("a")
+    assert table[["step", "phase", "loss"]].values.tolist() == [[5, "train", 0.5]]
+    store.truncate_after("a", 0)
+    assert store.metrics("a").empty
 
 
 WRITER = """
