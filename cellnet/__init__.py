@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cellnet.decoder import GenerativeDecoder, TextDecoder
-    from cellnet.dynamics import Lattice3D
-    from cellnet.embedding import EmbeddingTransformer
-    from cellnet.experts import DistantExpert, FunctionalExpert, GatingNetwork, LocalExpert
-    from cellnet.inspection import Inspection, inspect
-    from cellnet.interventions import Intervention
+    from cellnet.student.cube import Lattice3D
+    from cellnet.student.codec import EmbeddingTransformer
+    from cellnet.student.experts import DistantExpert, FunctionalExpert, GatingNetwork, LocalExpert
+    from cellnet.inspection.carrier import Inspection, inspect
+    from cellnet.student.damage import Intervention
     from cellnet.lattice.chunker import AdaptiveChunker
     from cellnet.lattice.connections import ConnectionIndex
-    from cellnet.memory import MemoryPoolManager
-    from cellnet.model import CellNet
+    from cellnet.training.memory import MemoryPoolManager
+    from cellnet.student.student import CellNet
     from cellnet.proof import Proof, prove
     from cellnet.runs import RunStore
     from cellnet.settings import LatticeSettings, NeighborSettings, Settings, preset
-    from cellnet.surface import EmbeddingToLatticeMapper, LatticeToEmbeddingExtractor
+    from cellnet.student.surface import EmbeddingToLatticeMapper, LatticeToEmbeddingExtractor
     from cellnet.teacher import Teacher
     from cellnet.training import EmbeddingTrainer, TrainingData, TrainingSession, prepare_data
 

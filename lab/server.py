@@ -21,13 +21,13 @@ from starlette.routing import BaseRoute, Route
 
 from cellnet.checkpoints import pack
 from cellnet.errors import CheckpointError, RunError
-from cellnet.transfer import IMPORTS_FOLDER, export_run
+from cellnet.runs.transfer import IMPORTS_FOLDER, export_run
 from lab.components.feeds import FEEDS
-from lab.embedding_job import EmbeddingJob
-from lab.evaluations import EVALUATIONS
+from lab.work.embedding import EmbeddingJob
+from lab.work.evaluations import EVALUATIONS
 from lab.presets import FIRST_RUN, lab_preset
-from lab.priority import wanted_priority
-from lab.students import StudentShelf
+from lab.work.priority import wanted_priority
+from lab.sources.students import StudentShelf
 from lab.training import TrainingService
 
 RUNS_VARIABLE: Final = "CELLNET_RUNS"

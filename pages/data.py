@@ -3,7 +3,7 @@
 import streamlit as st
 
 from lab.server import get_embedding_job, get_service
-from lab.views.data import (
+from lab.views.data.page import (
     bad_rows,
     choose_amount,
     choose_source,

@@ -4,8 +4,8 @@ import streamlit as st
 
 from lab.figures.inline import STYLE
 from lab.server import get_service, get_shelf
-from lab.views.evaluate import ask
-from lab.views.student import choose_student
+from lab.views.evaluate.page import ask
+from lab.widgets.student import choose_student
 
 st.html(STYLE)
 service = get_service()

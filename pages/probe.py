@@ -3,11 +3,11 @@
 import streamlit as st
 
 from lab.server import get_service, get_shelf
-from lab.views.probe import KEPT, ask
-from lab.views.probe_compare import compare
-from lab.views.probe_intervene import intervene
-from lab.views.probe_sentence import sentence
-from lab.views.student import choose_student
+from lab.views.probe.page import KEPT, ask
+from lab.views.probe.compare import compare
+from lab.views.probe.intervene import intervene
+from lab.views.probe.sentence import sentence
+from lab.widgets.student import choose_student
 
 SECTIONS = {"Sentence": sentence, "Compare": compare, "Intervene": intervene}
 

@@ -4,9 +4,9 @@ import streamlit as st
 
 from lab.figures.runs import all_tags
 from lab.server import get_service
-from lab.views.run_compare import overlay, settings_difference
-from lab.views.run_detail import checkpoints, description, export, going_on
-from lab.views.runs import choose_one, choose_runs, deletion, importing, looks_in_trash, restoring
+from lab.views.runs.compare import overlay, settings_difference
+from lab.views.runs.detail import checkpoints, description, export, going_on
+from lab.views.runs.table import choose_one, choose_runs, deletion, importing, looks_in_trash, restoring
 
 VIEWS = {
     "curves": "Curves",

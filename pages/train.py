@@ -4,8 +4,8 @@ import streamlit as st
 
 from lab.server import get_service
 from lab.views import live_views, setup_form, steering
-from lab.views.curve_files import curve_files
-from lab.views.steering import run_facts, tier_table
+from lab.views.train.curve_files import curve_files
+from lab.views.train.steering import run_facts, tier_table
 
 service = get_service()
 snapshot = service.snapshot()

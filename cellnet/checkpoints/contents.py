@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from cellnet.checkpoints.optimizers import check_optimizer, unflatten_optimizer
 from cellnet.errors import CheckpointError
 from cellnet.settings import LIVE_SETTINGS
-from cellnet.weights import check_weights
+from cellnet.student.weights import check_weights
 
 MAX_STEP = 10**8
 

@@ -30,7 +30,7 @@ from cellnet.checkpoints.manifest import (
 )
 from cellnet.errors import CheckpointError, SettingsError
 from cellnet.settings import Settings, from_toml, save_toml
-from cellnet.surface import refuse_moved_surface
+from cellnet.student.surface import refuse_moved_surface
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cellnet.benchmark import measure_error, measure_step_time
+from cellnet.training.benchmark import measure_error, measure_step_time
 from cellnet.cli.options import add_settings, settings_from
 from cellnet.cli.output import Result, table
 

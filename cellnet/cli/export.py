@@ -9,7 +9,7 @@ from cellnet.checkpoints import pack
 from cellnet.cli.options import add_model_source
 from cellnet.cli.output import Result
 from cellnet.errors import CheckpointError
-from cellnet.loading import load_model
+from cellnet.runs.loading import load_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

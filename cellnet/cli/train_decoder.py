@@ -18,7 +18,7 @@ from cellnet.decoder.report import HeldOut, report
 from cellnet.decoder.training import Rows, train_decoder
 from cellnet.device import describe_device, open_device
 from cellnet.evaluation import SentenceReader
-from cellnet.loading import load_model
+from cellnet.runs.loading import load_model
 from cellnet.measures import Embeddings
 from cellnet.settings import Settings, flat_fields, with_changes
 from cellnet.teacher import Teacher

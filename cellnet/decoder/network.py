@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from cellnet.decoder.vocabulary import UNKNOWN
-from cellnet.layers import MultiLayerPerceptron
+from cellnet.student.layers import MultiLayerPerceptron
 from cellnet.settings import DecoderSettings
 
 KeysValues: TypeAlias = tuple[Tensor, Tensor]

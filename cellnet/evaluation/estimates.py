@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from cellnet.embedding import PCA
+from cellnet.student.codec import PCA
 from cellnet.evaluation.correlation import spearman
 from cellnet.evaluation.intervals import Estimate, Numbers, estimate
 from cellnet.evaluation.neighbors import Counts
-from cellnet.evaluation.perceptron import Perceptron
+from cellnet.student.perceptron import Perceptron
 from cellnet.evaluation.scores import PerSentence
 from cellnet.evaluation.sentences import Work
 from cellnet.evaluation.subjects import Pairs, pair_cosines, subjects
-from cellnet.model import CellNet
+from cellnet.student.student import CellNet
 
 Scores = dict[str, Estimate]
 """The measures of one subject, by name."""

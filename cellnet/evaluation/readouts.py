@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from cellnet.model import CellNet
+from cellnet.student.student import CellNet
 
 
 def readouts(model: CellNet, surface_in: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:

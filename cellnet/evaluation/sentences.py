@@ -18,7 +18,7 @@ from cellnet.evaluation.readouts import readouts
 from cellnet.evaluation.scores import NEIGHBORS, PerSentence, errors_and_cosines, host, scratch
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.measures import Embeddings, parts, rows_to_tensor
-from cellnet.model import CellNet
+from cellnet.student.student import CellNet
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""

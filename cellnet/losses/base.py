@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cellnet.lattice.geometry import Dimensions
-from cellnet.model import StudentOutput
+from cellnet.student.student import StudentOutput
 
 
 @dataclass(frozen=True)

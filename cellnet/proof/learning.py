@@ -7,10 +7,10 @@ import copy
 import torch
 from torch import Tensor
 
-from cellnet.interventions import Intervention
+from cellnet.student.damage import Intervention
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.losses import LossInput, loss_weights, make_losses, total_loss
-from cellnet.model import CellNet
+from cellnet.student.student import CellNet
 from cellnet.proof.geometry import displacements
 from cellnet.proof.subject import SEED, Proof, Subject
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cellnet.dynamics import Lattice3D
+from cellnet.student.cube import Lattice3D
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.proof.geometry import displacements, shifted_sum, spread
 from cellnet.proof.subject import EXACT, SEED, Proof, Subject

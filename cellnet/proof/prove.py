@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from cellnet.errors import DataError
-from cellnet.model import CellNet
+from cellnet.student.student import CellNet
 from cellnet.proof.exactness import prove_called, prove_reference
 from cellnet.proof.learning import prove_ablation, prove_gradients, prove_not_identity, prove_samples
 from cellnet.proof.locality import prove_reach, prove_tiers

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cellnet.dynamics import Lattice3D
-from cellnet.embedding import fit_pca
-from cellnet.layers import ChangeLinear
-from cellnet.model import CellNet
+from cellnet.student.cube import Lattice3D
+from cellnet.student.codec import fit_pca
+from cellnet.student.layers import ChangeLinear
+from cellnet.student.student import CellNet
 from cellnet.proof.geometry import small_enough
 from cellnet.settings import Settings, with_changes
 

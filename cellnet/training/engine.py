@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cellnet.embedding import EmbeddingTransformer
+from cellnet.student.codec import EmbeddingTransformer
 from cellnet.losses import LOSS_NAMES, LossInput, make_losses, total_loss
-from cellnet.model import CellNet, StudentOutput
+from cellnet.student.student import CellNet, StudentOutput
 from cellnet.settings import Settings
 from cellnet.training.monitor import PerformanceMonitor
 

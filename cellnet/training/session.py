@@ -29,7 +29,7 @@ from cellnet.training.events import (
 )
 from cellnet.training.fork import describe_fork, fork_settings
 from cellnet.training.trainer import EmbeddingTrainer
-from cellnet.weights import check_weights
+from cellnet.student.weights import check_weights
 
 _SECONDS_BETWEEN_WRITES = 0.5
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from cellnet.checkpoints import check_training, flatten_optimizer, load_checkpoint, save_checkpoint
 from cellnet.device import open_device
-from cellnet.embedding import fit_pca
+from cellnet.student.codec import fit_pca
 from cellnet.errors import CheckpointError, DataError
 from cellnet.logs import set_log_level
 from cellnet.losses import LOSS_NAMES, loss_weights
@@ -29,10 +29,10 @@ from cellnet.measures import (
     parts,
     rows_to_tensor,
 )
-from cellnet.memory import MemoryPoolManager
-from cellnet.model import CellNet, StudentOutput
+from cellnet.training.memory import MemoryPoolManager
+from cellnet.student.student import CellNet, StudentOutput
 from cellnet.settings import Settings, differences, with_changes
-from cellnet.training.control import Call, Changes, Command, ControlQueue
+from cellnet.training.orders import Call, Changes, Command, ControlQueue
 from cellnet.training.data import Batches, TrainingData
 from cellnet.training.engine import StepEngine, make_optimizer
 from cellnet.training.events import (

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import streamlit as st
 
 from lab.assets import loader
-from lab.colors import hex_to_rgb
+from lab.figures.colors import hex_to_rgb
 from lab.components.feeds import FEEDS, Feed, Newer
 from lab.components.payload import SERVER, nothing, pack
-from lab.films import Film
-from lab.scenes import Scene
+from lab.figures.cube.films import Film
+from lab.figures.cube.scenes import Scene
 
 EMPTY: Final = "No data yet. Start a training to see the cube."
 CONTROLS: Final = 38

@@ -12,7 +12,7 @@ import streamlit as st
 from lab.assets import loader
 from lab.components.feeds import FEEDS, Feed, Newer
 from lab.components.payload import SERVER, pack
-from lab.series import Mark, Numbers, Panel, thin
+from lab.figures.series import Mark, Numbers, Panel, thin
 
 EMPTY: Final = "No data yet. Start a training to see its curves."
 
@@ -48,7 +48,7 @@ def curves(
         columns: panels side by side where the page is wide enough.
         panel_height: in pixels.
         label: what the figure shows, for its description.
-        limit: points per curve that are sent at most, see :func:`lab.series.thin`.
+        limit: points per curve that are sent at most, see :func:`lab.figures.series.thin`.
         growing: whether to leave some room beyond the ends of the curves. As long as they stay inside, new
             points cost the browser a tenth of what they cost otherwise.
         empty: what to say, and what to do, when there is no point to draw.

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lab.colors import EXPERT_COLORS
+from lab.figures.colors import EXPERT_COLORS
 from lab.figures import inline
-from lab.figures.fields import Floats, activity
-from lab.figures.wiring import Wiring, position_of
+from lab.figures.cube.fields import Floats, activity
+from lab.figures.cube.wiring import Wiring, position_of
 from lab.training import CubeFrame
 
 _LISTED = 40

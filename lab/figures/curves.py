@@ -10,8 +10,8 @@ import numpy.typing as npt
 from cellnet.losses import LOSS_NAMES
 from cellnet.runs import ChangeRecord
 from cellnet.settings import flat_fields
-from lab.colors import SPLIT_COLORS
-from lab.series import Curve, Mark, Panel
+from lab.figures.colors import SPLIT_COLORS
+from lab.figures.series import Curve, Mark, Panel
 from lab.training import Rows, Snapshot
 
 PCA_COLOR: Final = "#7A7A7A"

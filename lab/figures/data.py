@@ -13,10 +13,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from cellnet.data import DataReport, SentenceData
-from cellnet.embedding import fit_pca
+from cellnet.student.codec import fit_pca
 from cellnet.settings import DataSettings
 from cellnet.training import TrainingData
-from lab.colors import SPLIT_COLORS
+from lab.figures.colors import SPLIT_COLORS
 from lab.figures.layout import Figure, Trace, color_scale, framed, trace
 
 Coloring = Literal["split", "length"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from cellnet.evaluation import Band, Estimate, Evaluation
-from lab.colors import EXPERT_COLORS
+from lab.figures.colors import EXPERT_COLORS
 from lab.figures.layout import Figure, Trace, framed, trace
 
 NAMES: Final = {"student": "student", "teacher": "teacher", "pca": "PCA", "mlp": "MLP student"}

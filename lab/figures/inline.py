@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lab.colors import color_table
-from lab.scenes import quantize
+from lab.figures.colors import color_table
+from lab.figures.cube.scenes import quantize
 
 Floats = npt.NDArray[np.floating]
 _POSITIVE: Final = "#0072B2"

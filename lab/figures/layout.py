@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from lab.colors import color_table
+from lab.figures.colors import color_table
 
 Trace = dict[str, Any]
 """One of the things that a chart shows, with its ``type``."""
@@ -68,7 +68,7 @@ def trace(kind: str, **properties: Any) -> Trace:
 
 
 def color_scale(name: str) -> list[tuple[float, str]]:
-    """A ramp of the lab, see `lab.colors.COLORMAPS`, for Plotly."""
+    """A ramp of the lab, see `lab.figures.colors.COLORMAPS`, for Plotly."""
     table = color_table(name)[::15]
     return [
         (place / (len(table) - 1), f"rgb({red}, {green}, {blue})")

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cellnet.lattice.geometry import TIERS, Tier
-from cellnet.similarity import ExpertMeasures
-from lab.colors import EXPERT_COLORS, hex_to_rgb
-from lab.figures.fields import Floats
+from cellnet.inspection.similarity import ExpertMeasures
+from lab.figures.colors import EXPERT_COLORS, hex_to_rgb
+from lab.figures.cube.fields import Floats
 from lab.figures.layout import PAPER, Figure, Trace, color_scale, framed, trace
-from lab.figures.wiring import position_of
-from lab.scenes import BoolArray, Scene, category_scene, scalar_scene
+from lab.figures.cube.wiring import position_of
+from lab.figures.cube.scenes import BoolArray, Scene, category_scene, scalar_scene
 from lab.training import CubeFrame
 from lab.training.frames import FrameSummary
 

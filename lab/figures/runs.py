@@ -16,7 +16,7 @@ from cellnet.runs import Phase as Split
 from cellnet.runs import RunRecord
 from cellnet.settings import flat_fields
 from lab.figures.curves import trailing_mean
-from lab.series import Curve, Dash, Mark, Panel
+from lab.figures.series import Curve, Dash, Mark, Panel
 
 Axis = Literal["step", "minutes"]
 Latest = Mapping[str, tuple[int, Mapping[str, float]]]

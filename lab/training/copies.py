@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from cellnet.dynamics import Lattice3D
-from cellnet.model import CellNet
+from cellnet.student.cube import Lattice3D
+from cellnet.student.student import CellNet
 from cellnet.settings import Settings
 from cellnet.training import TrainingSession
 

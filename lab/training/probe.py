@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from cellnet.model import CellNet
+from cellnet.student.student import CellNet
 from cellnet.training import TrainingData
 
 _COMFORTABLE = range(50, 111)

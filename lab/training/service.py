@@ -18,7 +18,7 @@ from cellnet.training import TrainingData, TrainingSession, prepare_data
 from cellnet.training.data import Progress
 from cellnet.training.fork import checkpoint_settings, fork_settings
 from cellnet.training.session import run_settings
-from lab.priority import work_behind_pages
+from lab.work.priority import work_behind_pages
 from lab.training.copies import ModelCopy
 from lab.training.frames import FRAMES_FOLDER, FrameStore
 from lab.training.listener import Listener

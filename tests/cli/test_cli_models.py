@@ -8,7 +8,7 @@ from cli_runner import Cli
 
 from cellnet.checkpoints import load_checkpoint, unpack
 from cellnet.errors import CheckpointError, RunError
-from cellnet.loading import _changes, load_model
+from cellnet.runs.loading import _changes, load_model
 from cellnet.runs import RunStore
 
 

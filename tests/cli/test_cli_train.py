@@ -12,7 +12,7 @@ import pytest
 from cli_runner import Cli
 
 from cellnet.losses import LOSS_NAMES
-from cellnet.model import CellNet
+from cellnet.student.student import CellNet
 from cellnet.runs import RunStore
 from cellnet.training.engine import StepEngine, StepResult
 

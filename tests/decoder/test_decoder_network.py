@@ -5,7 +5,7 @@ import torch
 
 from cellnet.decoder.network import CausalTransformer
 from cellnet.decoder.vocabulary import UNKNOWN
-from cellnet.layers import seeded
+from cellnet.student.layers import seeded
 from cellnet.settings import DecoderSettings
 
 PLACES, WIDTH, LENGTH = 9, 6, 7

@@ -9,7 +9,7 @@ from cellnet.decoder import search as searching
 from cellnet.decoder.network import CausalTransformer
 from cellnet.decoder.search import sample, search
 from cellnet.decoder.vocabulary import END
-from cellnet.layers import seeded
+from cellnet.student.layers import seeded
 from cellnet.settings import DecoderSettings
 
 PLACES, WIDTH, LONGEST = 6, 5, 4

@@ -6,8 +6,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from cellnet.benchmark import random_data
-from cellnet.embedding import PCA, fit_pca
+from cellnet.training.benchmark import random_data
+from cellnet.student.codec import PCA, fit_pca
 from cellnet.errors import DataError
 from cellnet.evaluation import (
     Evaluation,
@@ -19,8 +19,8 @@ from cellnet.evaluation import (
     readouts,
 )
 from cellnet.evaluation.lattice import participation_ratio
-from cellnet.interventions import Intervention
-from cellnet.model import CellNet
+from cellnet.student.damage import Intervention
+from cellnet.student.student import CellNet
 from cellnet.proof.subject import draw_last_layers
 from cellnet.settings import Settings
 from cellnet.training import TrainingData

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from training_data import PATIENCE, small_service, small_settings
 
 from cellnet.checkpoints import load_checkpoint, unpack
-from cellnet.transfer import IMPORTS_FOLDER
+from cellnet.runs.transfer import IMPORTS_FOLDER
 from lab import server
 from lab.server import checkpoint_url, download_routes, get_service, get_shelf, install_service, run_url
 from lab.training import Phase, TrainingService

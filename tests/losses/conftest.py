@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from cellnet.dynamics import LatticeOutput
+from cellnet.student.cube import LatticeOutput
 from cellnet.losses import LossInput
-from cellnet.model import StudentOutput
+from cellnet.student.student import StudentOutput
 
 DIMENSIONS = (4, 3, 5)
 INTERIOR = [

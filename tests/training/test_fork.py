@@ -10,7 +10,7 @@ import torch
 
 from cellnet.checkpoints import load_checkpoint
 from cellnet.errors import RunError, SettingsError
-from cellnet.model import CellNet
+from cellnet.student.student import CellNet
 from cellnet.runs import RunStore
 from cellnet.settings import Settings, flat_fields, get_value, with_changes
 from cellnet.training import TrainerState, TrainingData, TrainingSession

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from cellnet.model import StudentOutput
+from cellnet.student.student import StudentOutput
 from cellnet.settings import Settings, with_changes
 from cellnet.training import (
     CheckpointEvent,

@@ -14,7 +14,7 @@ from training_data import small_service
 
 from lab.assets import asset_routes
 from lab.server import install_service, news_routes
-from lab.students import StudentShelf
+from lab.sources.students import StudentShelf
 
 ROOT = Path(__file__).parents[3]
 

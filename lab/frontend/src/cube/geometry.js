@@ -1,7 +1,7 @@
 // What is drawn as triangles for the graphics card, faces of cells or a surface through them, and the way
 // back from a ray to a cell.
 
-// Corners of the six sides (-x, +x, -y, +y, -z, +z), counter-clockwise from outside; as in lab/scenes.py.
+// Corners of the six sides (-x, +x, -y, +y, -z, +z), counter-clockwise from outside; as in lab/figures/cube/scenes.py.
 const CORNERS = [
   [[0, 0, 0], [0, 0, 1], [0, 1, 1], [0, 1, 0]],
   [[1, 0, 0], [1, 1, 0], [1, 1, 1], [1, 0, 1]],
@@ -12,7 +12,7 @@ const CORNERS = [
 ];
 const FACE = [0, 0, 1, 0, 1, 1, 0, 1];
 
-/** Faces or triangles, as they came; `arrays` are those of lab/scenes.py. */
+/** Faces or triangles, as they came; `arrays` are those of lab/figures/cube/scenes.py. */
 export const shapeOf = (scene, arrays) => (arrays.triangles ? new Triangles(scene, arrays) : new Faces(scene, arrays));
 
 class Shape {

@@ -1,0 +1,1 @@
+"""The student: a codec and a body, the cube or the perceptron that it is compared with."""

@@ -1,0 +1,229 @@
+"""The dynamics of the cube: T steps of a mixture of experts over the connections."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from cellnet.student.experts import DistantExpert, FunctionalExpert, GatingNetwork, LocalExpert
+from cellnet.student.damage import Damage, Intervention
+from cellnet.lattice.chunker import AdaptiveChunker
+from cellnet.lattice.connections import ConnectionIndex
+from cellnet.lattice.geometry import TIERS, Tier
+from cellnet.lattice.sums import take_rows
+from cellnet.settings import LatticeSettings, Settings
+
+_SOFTNESS = 4.0
+
+
+def _soft_normalization(size: int) -> nn.RMSNorm:
+    """Make the normalization of the states (Zhang and Sennrich 2019) that keeps how large they are.
+
+    Under LayerNorm a cell's neighbors see the sign of the value it holds but hardly its size, and products
+    of values are what a cube can add to its linear path. With a softness of 4 a state of the size that a
+    surface gives it passes nearly in proportion, and one that grows without bound still ends at a bounded
+    length.
+    """
+    normalization = nn.RMSNorm(size, eps=_SOFTNESS)
+    nn.init.constant_(normalization.weight, (1.0 + _SOFTNESS) ** 0.5)
+    return normalization
+
+
+@dataclass(frozen=True)
+class StepTrace:
+    """What one step did, in linear cell order.
+
+    Attributes:
+        states: states after the step, (B, N, C); those that the next step starts from.
+        gate: weight of each expert, (B, N, 3), in the order local, functional, distant.
+        changes: what each expert proposed, before the gate, (B, N, 3, C).
+    """
+
+    states: Float[Tensor, "batch cells channels"]
+    gate: Float[Tensor, "batch cells 3"]
+    changes: Float[Tensor, "batch cells 3 channels"]
+
+
+@dataclass(frozen=True)
+class LatticeOutput:
+    """The result of a run of the lattice.
+
+    Attributes:
+        initial: states that the first step starts from, (B, N, C).
+        final: states after the last step, (B, N, C).
+        relative_change: rms(s_t+1 - s_t) / rms(s_t) of each sample at each step taken, (steps, B).
+        converged: whether the run stopped before T steps because the states had settled.
+        trace: one entry per step, empty unless asked for.
+    """
+
+    initial: Float[Tensor, "batch cells channels"]
+    final: Float[Tensor, "batch cells channels"]
+    relative_change: Float[Tensor, "steps batch"]
+    converged: bool
+    trace: tuple[StepTrace, ...]
+
+
+class Lattice3D(nn.Module):
+    """The cube.
+
+    Inside, cells come first and in the order of the connection index: states are (N, B, C), so that
+    a neighbor is one contiguous row. Outside, states are (B, N, C) in linear order.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        size = settings.model.state_size
+        self.settings = settings
+        self.normalize = _soft_normalization(size)
+        self.local = LocalExpert(size, settings.local)
+        self.functional = FunctionalExpert(size, settings.functional)
+        self.distant = DistantExpert(size, settings.distant)
+        self.gate = GatingNetwork(size, settings.gate)
+        self.chunker = AdaptiveChunker(settings.chunker, settings.memory)
+        self._connections: dict[tuple[LatticeSettings, torch.device, int], ConnectionIndex] = {}
+        self.cache_hits = 0
+        self.cache_misses = 0
+
+    def set_lattice(self, lattice: LatticeSettings) -> None:
+        """Use other distance ratios from now on. No parameter changes.
+
+        Raises:
+            ValueError: if the dimensions or the boundary differ.
+        """
+        old = self.settings.lattice
+        if (lattice.dimensions, lattice.boundary) != (old.dimensions, old.boundary):
+            raise ValueError("dimensions and boundary are fixed for the life of a lattice")
+        self.settings = self.settings.replace(lattice=lattice.model_dump())
+
+    def borrow_connections(self, other: Lattice3D) -> None:
+        """Use what another lattice has built, as far as its settings and device are the same."""
+        self.chunker.block_cells = other.chunker.block_cells
+        self._connections = dict(other._connections)
+
+    def connections(self, device: torch.device) -> ConnectionIndex:
+        """Return the connection index for the current settings on ``device``; it is cached."""
+        block_cells = self.settings.neighbors.block_cells or self.chunker.block_cells
+        key = (self.settings.lattice, device, block_cells)
+        if key in self._connections:
+            self.cache_hits += 1
+        else:
+            self.cache_misses += 1
+            on_cpu = self.settings.chunker.preferred_device == "cpu"
+            index = ConnectionIndex(
+                self.settings.lattice,
+                self.settings.neighbors,
+                block_cells=block_cells,
+                device=device,
+                build_device="cpu" if on_cpu else None,
+            )
+            self._connections = {key: index}
+        return self._connections[key]
+
+    def forward(
+        self,
+        states: Float[Tensor, "batch cells channels"],
+        *,
+        steps: int | None = None,
+        keep_trace: bool = False,
+        intervention: Intervention | None = None,
+        stop_early: bool = True,
+    ) -> LatticeOutput:
+        """Run the lattice.
+
+        Args:
+            states: (B, N, C) in linear cell order.
+            steps: number of steps; by default the setting.
+            keep_trace: whether to keep states, gate weights and proposals of every step.
+            intervention: damage done to the cube on the way; all steps are made then.
+            stop_early: whether a run in evaluation mode may end before the last step.
+
+        Returns:
+            The final states and how they came about. In evaluation mode the run ends early once the
+            relative change of every sample is below ``model.convergence_threshold``.
+
+        Raises:
+            ValueError: if the intervention names cells or steps that there are not.
+        """
+        index = self.connections(states.device)
+        steps = self.settings.model.steps if steps is None else steps
+        damage = Damage(intervention, index, steps)
+        may_stop = stop_early and not self.training and not damage.acts
+        threshold = self.settings.model.convergence_threshold if may_stop else 0.0
+        current = damage.before(take_rows(states.transpose(0, 1), index.order), 0)
+        initial = _to_linear_order(current, index) if damage.acts else states
+        changes, trace, converged = [], [], False
+        for step in range(steps):
+            before = current
+            seen, silenced = damage.connections(step), damage.silenced(step)
+            if self.settings.memory.activation_checkpointing and torch.is_grad_enabled():
+                current, gate, proposals = checkpoint(
+                    self._step, before, seen, silenced, use_reentrant=False, preserve_rng_state=False
+                )
+            else:
+                current, gate, proposals = self._step(before, seen, silenced)
+            current = damage.after(current, step)
+            changes.append(_relative_change(before, current))
+            current = damage.before(current, step + 1)
+            if keep_trace:
+                trace.append(self._traced(current, gate, proposals, index))
+            if threshold and step + 1 < steps and bool((changes[-1] < threshold).all()):
+                converged = True
+                break
+        relative_change = torch.stack(changes) if changes else states.new_zeros(0, len(states))
+        return LatticeOutput(
+            initial, _to_linear_order(current, index), relative_change, converged, tuple(trace)
+        )
+
+    def _step(
+        self, states: Tensor, index: ConnectionIndex, silenced: Set[Tier]
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
+        """Advance states (N, B, C) by one step; also return gate weights (N, B, 3) and the proposals."""
+        own = self.normalize(states)
+        sums = {tier: index.tiers[tier].sum(own) for tier in TIERS}
+        means = {tier: sums[tier] * _per_cell(index.tiers[tier].inverse_counts, own) for tier in TIERS}
+        activity = (sums["local"] + sums["functional"] + sums["distant"]) * _per_cell(
+            index.inverse_total_counts, own
+        )
+        gate = self.gate(own, activity)
+        proposals = (
+            self.local(own, means["local"]),
+            self.functional(own, index.tiers["functional"], self.chunker),
+            self.distant(own, means["distant"]),
+        )
+        for place, tier in enumerate(TIERS):
+            if tier not in silenced:
+                states = torch.addcmul(states, gate[..., place : place + 1], proposals[place])
+        return states, gate, proposals
+
+    @staticmethod
+    def _traced(
+        states: Tensor, gate: Tensor, proposals: tuple[Tensor, Tensor, Tensor], index: ConnectionIndex
+    ) -> StepTrace:
+        changes = torch.stack(proposals, dim=2)
+        return StepTrace(*(_to_linear_order(x, index) for x in (states, gate, changes)))
+
+
+def _per_cell(factor: Tensor, like: Tensor) -> Tensor:
+    """Shape a factor per cell (N,) so that it multiplies states (N, B, C) in their own precision."""
+    return factor.to(like.dtype).view(-1, 1, 1)
+
+
+def _relative_change(before: Tensor, after: Tensor) -> Tensor:
+    """Return rms(after - before) / rms(before) of each sample, (B,), for states (N, B, C)."""
+    tiny = torch.finfo(torch.float32).tiny
+    change, start = (
+        torch.linalg.vector_norm(x, dim=(0, 2), dtype=torch.promote_types(x.dtype, torch.float32))
+        for x in (after - before, before)
+    )
+    relative: Tensor = change / start.clamp_min(tiny)
+    return relative
+
+
+def _to_linear_order(values: Tensor, index: ConnectionIndex) -> Tensor:
+    """Bring (N, B, ...) in engine order to (B, N, ...) in linear order."""
+    return take_rows(values, index.rank).transpose(0, 1)

@@ -1,0 +1,302 @@
+"""The student: codec, mapper, lattice and extractor as one module."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from cellnet.student.cube import Lattice3D, LatticeOutput
+from cellnet.student.codec import PCA, make_codec, refine
+from cellnet.student.encoder import SentenceEncoder
+from cellnet.errors import CheckpointError, SettingsError
+from cellnet.student.damage import Intervention
+from cellnet.lattice.geometry import surface_mask
+from cellnet.student.layers import initialize, seeded
+from cellnet.settings import (
+    EmbeddingSettings,
+    LatticeSettings,
+    Settings,
+    load_toml,
+    save_toml,
+    with_changes,
+)
+from cellnet.student.surface import (
+    EmbeddingToLatticeMapper,
+    LatticeToEmbeddingExtractor,
+    place,
+    refuse_moved_surface,
+)
+from cellnet.student.weights import check_weights
+
+if TYPE_CHECKING:
+    from cellnet.teacher import Teacher
+
+MODEL_FILE = "model.safetensors"
+SETTINGS_FILE = "settings.toml"
+DESCRIPTION_FILE = "config.json"
+FORMAT = "cellnet-model"
+VERSION = 3
+MAX_DESCRIPTION_BYTES = 65_536
+_VERSIONS_READ = (2, VERSION)
+CELLS_AT_ONCE = 2**18
+MAX_REFINED_CODE = 1024
+_CELLS_REFINED_AT_ONCE = 2**15
+
+
+@dataclass(frozen=True)
+class StudentOutput:
+    """What the student makes of a batch.
+
+    Attributes:
+        embeddings: reconstructed teacher embeddings, (B, D).
+        surface_in: the code, (B, n, n).
+        surface_out: the surface read out, (B, n, n, C).
+        lattice: how the cube got there.
+    """
+
+    embeddings: Float[Tensor, "batch width"]
+    surface_in: Float[Tensor, "batch edge edge"]
+    surface_out: Float[Tensor, "batch edge edge channels"]
+    lattice: LatticeOutput
+
+
+class CellNet(SentenceEncoder):
+    """The whole student; with a teacher attached it encodes texts (see `SentenceEncoder.encode`).
+
+    Args:
+        settings: the settings tree; ``settings.init`` seeds the starting weights.
+
+    Attributes:
+        interior: linear indices of the cells on none of the six faces.
+
+    Raises:
+        SettingsError: if codes are to be refined that have more than `MAX_REFINED_CODE` numbers.
+    """
+
+    interior: Tensor
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        placement = place(settings)
+        with seeded(settings.init.seed):
+            self.codec = make_codec(settings.embedding, placement.size, settings.model.state_size)
+            self.mapper = EmbeddingToLatticeMapper(settings, placement)
+            self.lattice = Lattice3D(settings)
+            self.extractor = LatticeToEmbeddingExtractor(settings, placement)
+            initialize(self, settings.init)
+        interior = (~surface_mask(settings.lattice.dimensions)).nonzero().flatten()
+        self.register_buffer("interior", interior, persistent=False)
+        self._check_refinement()
+
+    @property
+    def code_width(self) -> int:
+        """Width of a code: n * n, 64 for an 8 x 8 surface."""
+        return int(self.codec.surface_size**2)
+
+    def sentences_at_once(self, most: int) -> int:
+        """How many sentences, at most ``most``, fit in memory at once where no gradient is kept."""
+        return min(most, max(1, CELLS_AT_ONCE // self.settings.lattice.cell_count))
+
+    def codes(self, embeddings: Float[Tensor, "batch width"]) -> Float[Tensor, "batch code"]:
+        """Return the codes (B, n*n) of teacher embeddings (B, D): what is put on the surface."""
+        return self.put_on_surface(embeddings).flatten(1)
+
+    def embedding_settings(self) -> EmbeddingSettings:
+        """Return the settings of the teacher and the codec."""
+        return self.settings.embedding
+
+    def start_from(self, pca: PCA) -> None:
+        """Take scaling, and with ``embedding.pca_initialization`` the linear path, from a PCA."""
+        self.codec.fit_scaling(pca)
+        if self.settings.embedding.pca_initialization:
+            self.codec.start_from_pca(pca)
+
+    def set_lattice(self, lattice: LatticeSettings) -> None:
+        """Use other distance ratios from now on; no parameter changes (see `Lattice3D.set_lattice`)."""
+        self.lattice.set_lattice(lattice)
+        self.settings = self.settings.replace(lattice=lattice.model_dump())
+
+    def refining(self, steps: int) -> CellNet:
+        """Return this student, sharing its weights, with another ``embedding.refinement_steps``.
+
+        Raises:
+            SettingsError: if the code has more than `MAX_REFINED_CODE` numbers.
+        """
+        other = copy.copy(self)
+        other.settings = with_changes(self.settings, {"embedding.refinement_steps": steps})
+        other._check_refinement()
+        return other
+
+    def _check_refinement(self) -> None:
+        if self.settings.embedding.refinement_steps and self.code_width > MAX_REFINED_CODE:
+            raise SettingsError(
+                f"embedding.refinement_steps needs a code of at most {MAX_REFINED_CODE:,} numbers, but "
+                f"that of this cube has {self.code_width:,}; set it to 0"
+            )
+
+    def set_temperature(self, temperature: float) -> None:
+        """Use another gate temperature from now on."""
+        gate = self.settings.gate.replace(temperature=temperature)
+        self.lattice.gate.temperature.fill_(temperature)
+        self.settings = self.settings.replace(gate=gate.model_dump())
+
+    def put_on_surface(
+        self, embeddings: Float[Tensor, "batch width"], *, steps: int | None = None
+    ) -> Float[Tensor, "batch edge edge"]:
+        """Return the surfaces (B, n, n) of teacher embeddings (B, D).
+
+        In evaluation mode the code is refined by ``embedding.refinement_steps`` (see `refine`), for the
+        undamaged cube.
+
+        Args:
+            embeddings: of the teacher.
+            steps: that the cube will make; by default the setting.
+        """
+        surface = self.codec.encode(embeddings)
+        if self.training:
+            return surface
+
+        def read_out(surface: Tensor) -> Tensor:
+            return self.carry(surface, steps=steps, stop_early=False).embeddings
+
+        return refine(
+            surface,
+            embeddings,
+            read_out,
+            steps=self.settings.embedding.refinement_steps,
+            at_once=max(1, _CELLS_REFINED_AT_ONCE // self.settings.lattice.cell_count),
+        )
+
+    def forward(
+        self,
+        embeddings: Float[Tensor, "batch width"],
+        *,
+        surface_in: Float[Tensor, "batch edge edge"] | None = None,
+        steps: int | None = None,
+        keep_trace: bool = False,
+        intervention: Intervention | None = None,
+        stop_early: bool = True,
+    ) -> StudentOutput:
+        """Carry teacher embeddings (B, D) through the cube; see `Lattice3D.forward` for other options.
+
+        Args:
+            embeddings: of the teacher.
+            surface_in: where they were put on the surface before, (B, n, n), and need not be again.
+        """
+        if surface_in is None:
+            surface_in = self.put_on_surface(embeddings, steps=steps)
+        return self.carry(
+            surface_in,
+            steps=steps,
+            keep_trace=keep_trace,
+            intervention=intervention,
+            stop_early=stop_early,
+        )
+
+    def carry(
+        self,
+        surface_in: Float[Tensor, "batch edge edge"],
+        *,
+        steps: int | None = None,
+        keep_trace: bool = False,
+        intervention: Intervention | None = None,
+        stop_early: bool = True,
+    ) -> StudentOutput:
+        """Carry surfaces (B, n, n) through the cube; see `Lattice3D.forward` for the options."""
+        states = self.mapper(surface_in)
+        lattice = self.lattice(
+            states, steps=steps, keep_trace=keep_trace, intervention=intervention, stop_early=stop_early
+        )
+        surface_out = self.extractor(lattice.final, lattice.initial)
+        return StudentOutput(self.codec.decode(surface_out), surface_in, surface_out, lattice)
+
+    def parameter_counts(self) -> dict[str, int]:
+        """Return the number of parameters of each part."""
+        return {
+            name: sum(p.numel() for p in module.parameters())
+            for name, module in (
+                ("codec", self.codec),
+                ("mapper", self.mapper),
+                ("lattice.normalize", self.lattice.normalize),
+                ("lattice.local", self.lattice.local),
+                ("lattice.functional", self.lattice.functional),
+                ("lattice.distant", self.lattice.distant),
+                ("lattice.gate", self.lattice.gate),
+                ("extractor", self.extractor),
+            )
+        }
+
+    def save_pretrained(self, folder: Path | str) -> None:
+        """Write weights (safetensors), settings (TOML) and a small description (JSON) to ``folder``."""
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        save_file(tensors, target / MODEL_FILE)
+        save_toml(self.settings, target / SETTINGS_FILE)
+        description = {"format": FORMAT, "version": VERSION, "parameters": self.parameter_counts()}
+        (target / DESCRIPTION_FILE).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: Path | str, device: torch.device | str = "cpu", teacher: Teacher | None = None
+    ) -> CellNet:
+        """Read what `save_pretrained` wrote, and attach a teacher if one is given.
+
+        The student is in evaluation mode, in which codes are refined (see `put_on_surface`).
+
+        Raises:
+            CheckpointError: if files are missing, damaged or do not fit each other.
+            TeacherError: if the teacher is not of the kind that the student was trained with.
+        """
+        source = Path(folder)
+        for name in (MODEL_FILE, SETTINGS_FILE, DESCRIPTION_FILE):
+            if not (source / name).is_file():
+                raise CheckpointError(f"{source} holds no {name}; give a folder that save_pretrained wrote")
+        version = _read_version(source / DESCRIPTION_FILE)
+        try:
+            settings = load_toml(source / SETTINGS_FILE)
+            if version < VERSION:
+                refuse_moved_surface(settings, source)
+            model = cls(settings)
+        except SettingsError as error:
+            raise CheckpointError(f"{source / SETTINGS_FILE} holds no settings: {error}") from None
+        try:
+            weights = load_file(source / MODEL_FILE)
+            check_weights(model, weights)
+        except (SafetensorError, CheckpointError) as error:
+            raise CheckpointError(f"{source / MODEL_FILE} does not fit its settings: {error}") from None
+        model.load_state_dict(weights)
+        if teacher is not None:
+            model.attach_teacher(teacher)
+        return model.to(device).eval()
+
+
+def _read_version(path: Path) -> int:
+    """Return the version of the format; refuse what is no model of it, or of a version that is not read."""
+    if path.stat().st_size > MAX_DESCRIPTION_BYTES:
+        raise CheckpointError(f"{path} is too large to describe a model")
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} does not describe a {FORMAT}; give a folder that save_pretrained wrote"
+        )
+    version: object = description.get("version")
+    if not isinstance(version, int) or version not in _VERSIONS_READ:
+        raise CheckpointError(
+            f"{path} is of version {version!r}, but this cellnet reads {VERSION}: "
+            "use the cellnet that wrote it, or train again"
+        )
+    return version

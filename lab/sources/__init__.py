@@ -1,0 +1,1 @@
+"""Sources of students, pictures and sentences."""

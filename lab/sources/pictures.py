@@ -1,0 +1,245 @@
+"""Where pictures of the cube come from: the training under way, those kept of one, a student asked now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Final, TypeAlias, TypeVar
+
+import numpy as np
+
+from cellnet.errors import RunError
+from cellnet.inspection.carrier import Inspection, inspection_bytes
+from cellnet.settings import Settings
+from lab.figures.cube.fields import Floats, agreement
+from lab.work.jobs import Answer, Jobs
+from lab.sources.students import LIVE, Student, StudentShelf
+from lab.training import CubeFrame, TrainingService
+from lab.training.frames import FrameStore
+
+NEWEST: Final = "newest"
+_AGREEING: Final = 16
+"""Sentences that an agreement is over, if they fit into memory."""
+_AGREEMENT_BYTES: Final = 150 * 10**6
+
+_Value = TypeVar("_Value")
+_Work: TypeAlias = tuple[Hashable, Hashable, Callable[[], _Value]]
+"""Key, version and work, as `Jobs` takes them."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What to look at.
+
+    Attributes:
+        run: id of a run, or ``LIVE`` for the training under way or the last one of this process.
+        step: training step; None for the newest there is.
+        text: the sentence that the cube carries; None for the one that pictures were kept of.
+    """
+
+    run: str = LIVE
+    step: int | None = None
+    text: str | None = None
+
+    @property
+    def follows(self) -> bool:
+        """Whether the picture changes while the training goes on."""
+        return self.run == LIVE and self.step is None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A picture, or why there is none yet.
+
+    Attributes:
+        frame: the picture.
+        notice: what to do to get one; empty if there is one.
+    """
+
+    frame: CubeFrame | None = None
+    notice: str = ""
+
+
+class Pictures:
+    """Finds pictures for pages.
+
+    Args:
+        service: the training and the runs.
+        shelf: its students.
+        jobs: does what takes long.
+    """
+
+    def __init__(self, service: TrainingService, shelf: StudentShelf, jobs: Jobs) -> None:
+        self.service = service
+        self._shelf = shelf
+        self._jobs = jobs
+
+    def run_id(self, run: str) -> str | None:
+        """Id of a run; of ``LIVE`` None before the first training."""
+        return self.service.snapshot().run_id if run == LIVE else run
+
+    def settings(self, run: str) -> Settings | None:
+        """Settings of a run; of ``LIVE`` None before the first training."""
+        if run == LIVE:
+            return self.service.snapshot().settings if self.run_id(LIVE) else None
+        return Settings(**self.service.store.get(run).settings)
+
+    def steps(self, source: Source) -> list[int]:
+        """Training steps of which there is a picture, or with a sentence of one's own a checkpoint."""
+        run_id = self.run_id(source.run)
+        if run_id is None:
+            return []
+        if source.text is None:
+            return self.service.frames(run_id).steps()
+        return sorted({checkpoint.step for checkpoint in self.service.store.checkpoints(run_id)})
+
+    def texts(self, run: str) -> tuple[str, ...]:
+        """Held-out sentences of a run, as far as its data are in memory."""
+        settings = self.settings(run)
+        data = None if settings is None else self.service.data_of(settings)
+        return () if data is None else tuple(data.validation_texts)
+
+    def read(self, source: Source) -> Reading:
+        """Return the picture of a source; what takes long is begun and will be there later.
+
+        Raises:
+            RunError: if the run or the step does not exist, or a picture is damaged.
+        """
+        run_id = self.run_id(source.run)
+        if run_id is None:
+            return Reading(notice=_beginning(self.service))
+        if source.text is not None:
+            return self._carry(source, source.text)
+        if source.follows:
+            self.service.watch()
+            frame = self.service.snapshot().frame
+            return Reading(frame, "" if frame else "The cube appears with the first training step.")
+        frames = self.service.frames(run_id)
+        steps = frames.steps()
+        if not steps:
+            return Reading(
+                notice="No pictures were kept while this run trained. Type or choose a sentence above, "
+                "and its newest checkpoint will carry it."
+            )
+        return Reading(load_picture(frames, steps[-1] if source.step is None else source.step))
+
+    def state(self, source: Source) -> str:
+        """Name what `read` returns, and see to it likewise; may be asked outside of any script run."""
+        if source.text is not None and self.run_id(source.run) is not None:
+            return self._jobs.state(*self._carrying(source, source.text))
+        if not source.follows:
+            return ""
+        self.service.watch()
+        frame = self.service.snapshot().frame
+        return "" if frame is None else str(frame.number)
+
+    def agreements(self, source: Source) -> Answer[tuple[Floats, int]]:
+        """How much the cells agree between held-out sentences after each lattice step.
+
+        Returns:
+            An answer whose value is (T + 1, N), and over how many sentences.
+        """
+        return self._jobs.newest(*self._agreeing(source))
+
+    def agreements_state(self, source: Source) -> str:
+        """The same for `agreements` as `state` for `read`."""
+        return self._jobs.state(*self._agreeing(source))
+
+    def student(self, source: Source) -> Student:
+        """The student of a source; call it where waiting is fine.
+
+        Raises:
+            RunError: if there is no checkpoint of that step.
+        """
+        if source.follows:
+            return self._shelf.get(LIVE)
+        run_id = self.run_id(source.run)
+        if run_id is None:
+            raise RunError("no training yet; start one on the page Train, or choose a run")
+        step = source.step
+        if step is None and (saved := self.service.store.checkpoints(run_id)):
+            step = max(checkpoint.step for checkpoint in saved)
+        return self._shelf.get(run_id, step)
+
+    def with_texts(self, student: Student) -> Student:
+        """The student with the sentences of its run, which are read first if they are not in memory."""
+        return student if student.texts else self._shelf.read_texts(student)
+
+    def inspect(self, student: Student, count: int) -> tuple[Inspection, tuple[str, ...]]:
+        """Send the first held-out sentences of a student through it; call it where waiting is fine.
+
+        Args:
+            student: whose sentences are read first if they are not in memory.
+            count: of sentences; fewer are taken of a large cube, but at least two.
+        """
+        student = self.with_texts(student)
+        fitting = max(2, _AGREEMENT_BYTES // inspection_bytes(student.model, 1))
+        texts = student.texts[: min(count, fitting)]
+        return self._shelf.inspect(student, texts), texts
+
+    def _agreeing(self, source: Source) -> _Work[tuple[Floats, int]]:
+        key = ("agreement", self.run_id(source.run), source.follows, source.step)
+        return key, self._version(source), partial(self._agree, source)
+
+    def _agree(self, source: Source) -> tuple[Floats, int]:
+        found, texts = self.inspect(self.student(source), _AGREEING)
+        steps = [agreement(found.states[:, step]) for step in range(found.states.shape[1])]
+        return np.stack(steps), len(texts)
+
+    def _carrying(self, source: Source, text: str) -> _Work[CubeFrame]:
+        def work() -> CubeFrame:
+            student = self.student(source)
+            return frame_of(self._shelf.inspect(student, (text,)), student.step, text)
+
+        key = ("carry", self.run_id(source.run), source.follows, source.step, text)
+        return key, self._version(source), work
+
+    def _carry(self, source: Source, text: str) -> Reading:
+        answer = self._jobs.newest(*self._carrying(source, text))
+        if answer.error:
+            return Reading(notice=answer.error)
+        waiting = "The cube carries the sentence ..." if answer.value is None else ""
+        return Reading(answer.value, waiting)
+
+    def _version(self, source: Source) -> int:
+        """Changes whenever a source is worth reading again."""
+        if source.follows:
+            return self.service.snapshot().step
+        return -1 if source.step is None else source.step
+
+
+def frame_of(found: Inspection, step: int, text: str) -> CubeFrame:
+    """The first sample of an inspection as a picture."""
+    return CubeFrame(
+        number=step + 1,
+        step=step,
+        dimensions=found.dimensions,
+        states=found.states[0],
+        gate=found.gate[0],
+        cosine=float(found.cosine[0, -1]),
+        text=text,
+        seconds=0.0,
+    )
+
+
+@lru_cache(maxsize=6)
+def load_picture(frames: FrameStore, step: int) -> CubeFrame:
+    """A kept picture, read once.
+
+    Raises:
+        RunError: if there is none, or its file is damaged.
+    """
+    return frames.load(step)
+
+
+def cell_history(frames: FrameStore, steps: tuple[int, ...], cell: int) -> tuple[Floats, tuple[int, ...]]:
+    """State of a cell after the last lattice step in each kept picture, (F, C), and those steps."""
+    return np.stack([frames.load(step).states[-1, cell] for step in steps]), steps
+
+
+def _beginning(service: TrainingService) -> str:
+    phase = service.snapshot().phase
+    if phase.is_active:
+        return "The cube appears as soon as the sentences are embedded."
+    return "No training yet. Press Start, or choose a run above, to see the cube from inside."
