@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cellnet.decoder import GenerativeDecoder, TextDecoder
-    from cellnet.student.cube import Lattice3D
-    from cellnet.student.codec import EmbeddingTransformer
-    from cellnet.student.experts import DistantExpert, FunctionalExpert, GatingNetwork, LocalExpert
-    from cellnet.inspection.carrier import Inspection, inspect
-    from cellnet.student.damage import Intervention
+    from cellnet.inspection import Inspection, inspect
     from cellnet.lattice.chunker import AdaptiveChunker
     from cellnet.lattice.connections import ConnectionIndex
-    from cellnet.training.memory import MemoryPoolManager
-    from cellnet.student.student import CellNet
     from cellnet.proof import Proof, prove
     from cellnet.runs import RunStore
     from cellnet.settings import LatticeSettings, NeighborSettings, Settings, preset
+    from cellnet.student.codec import EmbeddingTransformer
+    from cellnet.student.cube import Lattice3D
+    from cellnet.student.damage import Intervention
+    from cellnet.student.experts import DistantExpert, FunctionalExpert, GatingNetwork, LocalExpert
+    from cellnet.student.student import CellNet
     from cellnet.student.surface import EmbeddingToLatticeMapper, LatticeToEmbeddingExtractor
     from cellnet.teacher import Teacher
     from cellnet.training import EmbeddingTrainer, TrainingData, TrainingSession, prepare_data
+    from cellnet.training.memory import MemoryPoolManager
 
 __version__ = "0.1.0"
 
@@ -61,22 +61,22 @@ __all__ = [
 # Names are imported on first use (PEP 562): a program that needs the settings alone starts at once.
 _HOMES = {
     "AdaptiveChunker": "lattice.chunker",
-    "CellNet": "model",
+    "CellNet": "student.student",
     "ConnectionIndex": "lattice.connections",
-    "DistantExpert": "experts",
-    "EmbeddingToLatticeMapper": "surface",
+    "DistantExpert": "student.experts",
+    "EmbeddingToLatticeMapper": "student.surface",
     "EmbeddingTrainer": "training",
-    "EmbeddingTransformer": "embedding",
-    "FunctionalExpert": "experts",
-    "GatingNetwork": "experts",
+    "EmbeddingTransformer": "student.codec",
+    "FunctionalExpert": "student.experts",
+    "GatingNetwork": "student.experts",
     "GenerativeDecoder": "decoder",
     "Inspection": "inspection",
-    "Intervention": "interventions",
-    "Lattice3D": "dynamics",
+    "Intervention": "student.damage",
+    "Lattice3D": "student.cube",
     "LatticeSettings": "settings",
-    "LatticeToEmbeddingExtractor": "surface",
-    "LocalExpert": "experts",
-    "MemoryPoolManager": "memory",
+    "LatticeToEmbeddingExtractor": "student.surface",
+    "LocalExpert": "student.experts",
+    "MemoryPoolManager": "training.memory",
     "NeighborSettings": "settings",
     "Proof": "proof",
     "RunStore": "runs",

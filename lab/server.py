@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from tempfile import mkdtemp
 from typing import Final
 
@@ -23,12 +23,12 @@ from cellnet.checkpoints import pack
 from cellnet.errors import CheckpointError, RunError
 from cellnet.runs.transfer import IMPORTS_FOLDER, export_run
 from lab.components.feeds import FEEDS
-from lab.work.embedding import EmbeddingJob
-from lab.work.evaluations import EVALUATIONS
 from lab.presets import FIRST_RUN, lab_preset
-from lab.work.priority import wanted_priority
 from lab.sources.students import StudentShelf
 from lab.training import TrainingService
+from lab.work.embedding import EmbeddingJob
+from lab.work.evaluations import EVALUATIONS
+from lab.work.priority import wanted_priority
 
 RUNS_VARIABLE: Final = "CELLNET_RUNS"
 DEFAULT_RUNS: Final = "runs"
@@ -117,7 +117,7 @@ async def lifespan(_: object) -> AsyncIterator[None]:
 
 def _load_pages() -> None:
     """Import what the pages import, so that whoever opens one first does not wait for it."""
-    for module in iter_modules([str(Path(__file__).parent / "views")], "lab.views."):
+    for module in walk_packages([str(Path(__file__).parent / "views")], "lab.views."):
         import_module(module.name)
 
 

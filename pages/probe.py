@@ -3,9 +3,9 @@
 import streamlit as st
 
 from lab.server import get_service, get_shelf
-from lab.views.probe.page import KEPT, ask
 from lab.views.probe.compare import compare
 from lab.views.probe.intervene import intervene
+from lab.views.probe.page import KEPT, ask
 from lab.views.probe.sentence import sentence
 from lab.widgets.student import choose_student
 

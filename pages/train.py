@@ -3,7 +3,7 @@
 import streamlit as st
 
 from lab.server import get_service
-from lab.views import live_views, setup_form, steering
+from lab.views.train import live_views, setup_form, steering
 from lab.views.train.curve_files import curve_files
 from lab.views.train.steering import run_facts, tier_table
 

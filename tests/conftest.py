@@ -9,13 +9,13 @@ from jaxtyping import install_import_hook
 
 _ANNOTATED = (
     "decoder.network",
-    "dynamics",
-    "embedding",
-    "experts",
     "lattice",
     "losses",
-    "model",
-    "surface",
+    "student.codec",
+    "student.cube",
+    "student.experts",
+    "student.student",
+    "student.surface",
 )
 
 install_import_hook([f"cellnet.{name}" for name in _ANNOTATED], "beartype.beartype")

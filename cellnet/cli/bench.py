@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from cellnet.training.benchmark import measure_error, measure_step_time
 from cellnet.cli.options import add_settings, settings_from
 from cellnet.cli.output import Result, table
+from cellnet.training.benchmark import measure_error, measure_step_time
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from cellnet.cli.output import table
 from cellnet.errors import SettingsError
-from cellnet.inspection.carrier import Inspection
-from cellnet.student.damage import Intervention
+from cellnet.inspection import Inspection
+from cellnet.inspection.repair import Repair, measure_repair
 from cellnet.lattice.geometry import TIERS, Dimensions
 from cellnet.lattice.regions import AXES, Range, box_cells, layer_cells, random_cells
-from cellnet.inspection.repair import Repair, measure_repair
+from cellnet.student.damage import Intervention
 
 _FORMS: Final = "box:2-5,2-5,0-7, layer:z=3 or random:0.1"
 _PARTS: Final = ("total", "lesion", "near", "far")

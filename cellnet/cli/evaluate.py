@@ -15,7 +15,6 @@ from cellnet.cli.options import add_model_source, add_setting_flags, changes_fro
 from cellnet.cli.output import Result
 from cellnet.cli.progress import EmbeddingProgress, StageProgress, say
 from cellnet.device import describe_device, open_device
-from cellnet.student.codec import PCA, fit_pca
 from cellnet.errors import DataError
 from cellnet.evaluation import (
     Perceptron,
@@ -25,9 +24,10 @@ from cellnet.evaluation import (
     parameter_count,
     train_perceptron,
 )
-from cellnet.runs.loading import LoadedModel, load_model
 from cellnet.measures import Embeddings
+from cellnet.runs.loading import LoadedModel, load_model
 from cellnet.settings import Settings, with_changes
+from cellnet.student.codec import PCA, fit_pca
 from cellnet.teacher import Teacher
 from cellnet.training import TrainingData, prepare_data
 

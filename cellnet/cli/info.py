@@ -11,8 +11,8 @@ from cellnet.cli.options import add_settings, settings_from
 from cellnet.cli.output import Result, table
 from cellnet.device import describe_device, open_device
 from cellnet.lattice.geometry import GeometryReport, geometry_report
-from cellnet.student.student import CellNet
 from cellnet.settings import Settings
+from cellnet.student.student import CellNet
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

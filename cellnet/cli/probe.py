@@ -17,13 +17,13 @@ from cellnet.cli.progress import EmbeddingProgress
 from cellnet.decoder import GenerativeDecoder, Match, TextDecoder
 from cellnet.device import open_device
 from cellnet.evaluation import readouts
-from cellnet.inspection.carrier import inspect
-from cellnet.student.damage import Intervention
+from cellnet.inspection import inspect
 from cellnet.lattice.geometry import TIERS
-from cellnet.runs.loading import LoadedDecoder, load_decoder, load_model
 from cellnet.measures import Embeddings, rows_to_host
-from cellnet.student.student import CellNet, StudentOutput
+from cellnet.runs.loading import LoadedDecoder, load_decoder, load_model
 from cellnet.settings import Settings, with_changes
+from cellnet.student.damage import Intervention
+from cellnet.student.student import CellNet, StudentOutput
 from cellnet.teacher import Teacher
 from cellnet.training import prepare_data
 

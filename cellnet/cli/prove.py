@@ -9,17 +9,17 @@ from dataclasses import asdict
 import torch
 from torch import Tensor
 
-from cellnet.training.benchmark import random_data
 from cellnet.cli.main import FAILED
 from cellnet.cli.options import add_model_source, add_settings, changes_from, settings_from
 from cellnet.cli.output import Result
 from cellnet.cli.progress import EmbeddingProgress, say
 from cellnet.errors import SettingsError
-from cellnet.runs.loading import load_model
-from cellnet.student.student import CellNet
 from cellnet.proof import Proof, prove
+from cellnet.runs.loading import load_model
 from cellnet.settings import Settings, with_changes
+from cellnet.student.student import CellNet
 from cellnet.training import prepare_data
+from cellnet.training.benchmark import random_data
 
 _LARGE_CUBE = 4096
 _LINE = 110

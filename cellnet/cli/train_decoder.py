@@ -18,8 +18,8 @@ from cellnet.decoder.report import HeldOut, report
 from cellnet.decoder.training import Rows, train_decoder
 from cellnet.device import describe_device, open_device
 from cellnet.evaluation import SentenceReader
-from cellnet.runs.loading import load_model
 from cellnet.measures import Embeddings
+from cellnet.runs.loading import load_model
 from cellnet.settings import Settings, flat_fields, with_changes
 from cellnet.teacher import Teacher
 from cellnet.training import TrainingData, prepare_data

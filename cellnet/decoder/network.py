@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from cellnet.decoder.vocabulary import UNKNOWN
-from cellnet.student.layers import MultiLayerPerceptron
 from cellnet.settings import DecoderSettings
+from cellnet.student.layers import MultiLayerPerceptron
 
 KeysValues: TypeAlias = tuple[Tensor, Tensor]
 """What a block remembers of the positions so far: keys and values, each (B, heads, L, width / heads)."""

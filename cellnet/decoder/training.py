@@ -17,10 +17,10 @@ from cellnet.decoder.generative import GenerativeDecoder
 from cellnet.decoder.network import CausalTransformer
 from cellnet.decoder.vocabulary import END, UNKNOWN, Vocabulary
 from cellnet.errors import DataError, TrainingError
-from cellnet.student.layers import seeded
 from cellnet.measures import Embeddings, parts, rows_to_tensor
-from cellnet.student.student import CellNet
 from cellnet.settings import DecoderSettings, Settings, TrainingSettings
+from cellnet.student.layers import seeded
+from cellnet.student.student import CellNet
 from cellnet.training.schedule import learning_rate
 
 WEIGHT_DECAY = 0.05

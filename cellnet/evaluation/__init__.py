@@ -4,11 +4,11 @@ from cellnet.evaluation.evaluate import Band, Evaluation, StepGains, evaluate
 from cellnet.evaluation.files import Bank, SentenceReader
 from cellnet.evaluation.intervals import LEVEL, Estimate
 from cellnet.evaluation.lattice import InteriorMeasures, LatticeMeasures, measure_lattice
-from cellnet.student.perceptron import Perceptron, parameter_count, train_perceptron
 from cellnet.evaluation.readouts import readouts
 from cellnet.evaluation.scores import NEIGHBORS, SCORES
 from cellnet.evaluation.subjects import WHO, Pairs
 from cellnet.evaluation.values import as_dict
+from cellnet.student.perceptron import Perceptron, parameter_count, train_perceptron
 
 __all__ = [
     "LEVEL",

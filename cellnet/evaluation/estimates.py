@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from cellnet.student.codec import PCA
 from cellnet.evaluation.correlation import spearman
 from cellnet.evaluation.intervals import Estimate, Numbers, estimate
 from cellnet.evaluation.neighbors import Counts
-from cellnet.student.perceptron import Perceptron
 from cellnet.evaluation.scores import PerSentence
 from cellnet.evaluation.sentences import Work
 from cellnet.evaluation.subjects import Pairs, pair_cosines, subjects
+from cellnet.student.codec import PCA
+from cellnet.student.perceptron import Perceptron
 from cellnet.student.student import CellNet
 
 Scores = dict[str, Estimate]

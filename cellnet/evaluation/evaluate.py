@@ -11,18 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from cellnet.student.codec import PCA
 from cellnet.errors import DataError
 from cellnet.evaluation.estimates import Scores, all_measures, compared, pair_estimates, scores_of
 from cellnet.evaluation.intervals import Estimate, estimate
 from cellnet.evaluation.lattice import LatticeMeasures, measure_lattice
 from cellnet.evaluation.neighbors import Counts, nearest_cosine, nearest_others
-from cellnet.student.perceptron import Perceptron
 from cellnet.evaluation.scores import NEIGHBORS
 from cellnet.evaluation.sentences import Progress, StepByStep, Work, constant_answer, measure_sentences
 from cellnet.evaluation.subjects import Pairs, subjects
 from cellnet.lattice.geometry import Tier
 from cellnet.measures import Embeddings
+from cellnet.student.codec import PCA
+from cellnet.student.perceptron import Perceptron
 from cellnet.student.student import CellNet
 
 FEWEST_RESAMPLES = 40

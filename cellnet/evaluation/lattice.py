@@ -11,12 +11,12 @@ from torch import Tensor
 from cellnet.evaluation.intervals import Numbers
 from cellnet.evaluation.neighbors import Progress
 from cellnet.evaluation.scores import errors_and_cosines, host
-from cellnet.student.damage import Intervention
+from cellnet.inspection.similarity import ExpertMeasures, measure_experts
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.lattice.sums import take_rows
 from cellnet.measures import Embeddings, parts, rows_to_tensor
+from cellnet.student.damage import Intervention
 from cellnet.student.student import CellNet
-from cellnet.inspection.similarity import ExpertMeasures, measure_experts
 
 _INTERIOR_NUMBERS = 2**26
 

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cellnet.student.codec import PCA
 from cellnet.evaluation.intervals import Numbers
-from cellnet.student.perceptron import Perceptron
 from cellnet.evaluation.scores import host
 from cellnet.measures import Embeddings, parts, rows_to_tensor
+from cellnet.student.codec import PCA
+from cellnet.student.perceptron import Perceptron
 from cellnet.student.student import CellNet
 
 WHO = ("student", "teacher", "pca", "mlp")

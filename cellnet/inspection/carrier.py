@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from cellnet.student.damage import Intervention
 from cellnet.measures import Embeddings, rows_to_host
+from cellnet.student.damage import Intervention
 from cellnet.student.student import CellNet
 
 FloatArray = npt.NDArray[np.float32]

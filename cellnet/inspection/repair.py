@@ -11,10 +11,10 @@ import numpy.typing as npt
 import torch
 
 from cellnet.inspection.carrier import FloatArray, Inspection
-from cellnet.student.damage import Intervention
 from cellnet.lattice.geometry import TIERS, Dimensions
 from cellnet.lattice.regions import near_cells, random_cells
 from cellnet.measures import Embeddings, measure_reconstruction
+from cellnet.student.damage import Intervention
 from cellnet.student.student import CellNet
 
 Wide = npt.NDArray[np.float64]

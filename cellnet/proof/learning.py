@@ -7,12 +7,12 @@ import copy
 import torch
 from torch import Tensor
 
-from cellnet.student.damage import Intervention
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.losses import LossInput, loss_weights, make_losses, total_loss
-from cellnet.student.student import CellNet
 from cellnet.proof.geometry import displacements
 from cellnet.proof.subject import SEED, Proof, Subject
+from cellnet.student.damage import Intervention
+from cellnet.student.student import CellNet
 
 _TRAINING_STEPS = 5
 _RATE = 1e-3

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cellnet.student.cube import Lattice3D
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.proof.geometry import displacements, shifted_sum, spread
 from cellnet.proof.subject import EXACT, SEED, Proof, Subject
 from cellnet.settings import Settings
+from cellnet.student.cube import Lattice3D
 
 
 def _starts(subject: Subject) -> tuple[Tensor, Tensor]:

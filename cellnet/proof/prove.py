@@ -7,11 +7,11 @@ from collections.abc import Callable
 from torch import Tensor
 
 from cellnet.errors import DataError
-from cellnet.student.student import CellNet
 from cellnet.proof.exactness import prove_called, prove_reference
 from cellnet.proof.learning import prove_ablation, prove_gradients, prove_not_identity, prove_samples
 from cellnet.proof.locality import prove_reach, prove_tiers
 from cellnet.proof.subject import Proof, Subject, make_subject
+from cellnet.student.student import CellNet
 
 SMALLEST_BATCH = 4
 

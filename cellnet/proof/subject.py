@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cellnet.student.cube import Lattice3D
-from cellnet.student.codec import fit_pca
-from cellnet.student.layers import ChangeLinear
-from cellnet.student.student import CellNet
 from cellnet.proof.geometry import small_enough
 from cellnet.settings import Settings, with_changes
+from cellnet.student.codec import fit_pca
+from cellnet.student.cube import Lattice3D
+from cellnet.student.layers import ChangeLinear
+from cellnet.student.student import CellNet
 
 SEED = 0
 EXACT = 1e-10

@@ -13,11 +13,11 @@ from cellnet.checkpoints import load_checkpoint
 from cellnet.checkpoints.manifest import STATE_FILE
 from cellnet.decoder.generative import GenerativeDecoder, weights_fingerprint
 from cellnet.errors import CheckpointError
-from cellnet.student.student import MODEL_FILE, CellNet
 from cellnet.runs import choose_checkpoint, open_runs
 from cellnet.settings import Settings
-from cellnet.training.events import ChangeEvent
+from cellnet.student.student import MODEL_FILE, CellNet
 from cellnet.student.weights import check_weights
+from cellnet.training.events import ChangeEvent
 
 DECODER_FOLDER = "decoder"
 

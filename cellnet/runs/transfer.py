@@ -22,10 +22,10 @@ import torch
 from cellnet.checkpoints import MAX_ARCHIVE_BYTES, Checkpoint, check_training, load_checkpoint, pack, unpack
 from cellnet.checkpoints.contents import TrainingState
 from cellnet.errors import CheckpointError, SettingsError
-from cellnet.student.student import CellNet
 from cellnet.runs import RunRecord, RunStore
 from cellnet.runs.schema import PHASES
 from cellnet.settings import Settings
+from cellnet.student.student import CellNet
 from cellnet.student.surface.placement import surface_size
 from cellnet.training.engine import make_optimizer
 

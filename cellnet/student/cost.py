@@ -13,10 +13,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from cellnet.student.cube import Lattice3D
-from cellnet.student.codec import make_codec
 from cellnet.lattice.distances import distance_table
 from cellnet.settings import EmbeddingSettings, LatticeSettings, Settings
+from cellnet.student.codec import make_codec
+from cellnet.student.cube import Lattice3D
 from cellnet.student.surface import place
 from cellnet.student.surface.placement import surface_size
 

@@ -10,13 +10,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from cellnet.student.experts import DistantExpert, FunctionalExpert, GatingNetwork, LocalExpert
-from cellnet.student.damage import Damage, Intervention
 from cellnet.lattice.chunker import AdaptiveChunker
 from cellnet.lattice.connections import ConnectionIndex
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.lattice.sums import take_rows
 from cellnet.settings import LatticeSettings, Settings
+from cellnet.student.damage import Damage, Intervention
+from cellnet.student.experts import DistantExpert, FunctionalExpert, GatingNetwork, LocalExpert
 
 _SOFTNESS = 4.0
 

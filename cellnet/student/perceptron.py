@@ -11,14 +11,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cellnet.student.cube import LatticeOutput
-from cellnet.student.codec import PCA, AutoencoderTransformer, fit_pca, refine
 from cellnet.errors import DataError, TrainingError
-from cellnet.student.layers import initialize, seeded
 from cellnet.losses import LossInput, make_losses
-from cellnet.student.student import CellNet, StudentOutput
 from cellnet.runs import ChangeRecord
 from cellnet.settings import Settings, with_changes
+from cellnet.student.codec import PCA, AutoencoderTransformer, fit_pca, refine
+from cellnet.student.cube import LatticeOutput
+from cellnet.student.layers import initialize, seeded
+from cellnet.student.student import CellNet, StudentOutput
 from cellnet.training.data import Batches, TrainingData
 from cellnet.training.engine import make_optimizer, set_rates
 from cellnet.training.events import ChangeEvent

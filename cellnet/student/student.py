@@ -14,13 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from cellnet.student.cube import Lattice3D, LatticeOutput
-from cellnet.student.codec import PCA, make_codec, refine
-from cellnet.student.encoder import SentenceEncoder
 from cellnet.errors import CheckpointError, SettingsError
-from cellnet.student.damage import Intervention
 from cellnet.lattice.geometry import surface_mask
-from cellnet.student.layers import initialize, seeded
 from cellnet.settings import (
     EmbeddingSettings,
     LatticeSettings,
@@ -29,6 +24,11 @@ from cellnet.settings import (
     save_toml,
     with_changes,
 )
+from cellnet.student.codec import PCA, make_codec, refine
+from cellnet.student.cube import Lattice3D, LatticeOutput
+from cellnet.student.damage import Intervention
+from cellnet.student.encoder import SentenceEncoder
+from cellnet.student.layers import initialize, seeded
 from cellnet.student.surface import (
     EmbeddingToLatticeMapper,
     LatticeToEmbeddingExtractor,

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from cellnet.device import describe_device, open_device
-from cellnet.student.student import CellNet
 from cellnet.settings import Settings
+from cellnet.student.student import CellNet
 from cellnet.training.data import TrainingData
 from cellnet.training.monitor import memory_megabytes
 from cellnet.training.trainer import EmbeddingTrainer

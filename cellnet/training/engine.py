@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cellnet.student.codec import EmbeddingTransformer
 from cellnet.losses import LOSS_NAMES, LossInput, make_losses, total_loss
-from cellnet.student.student import CellNet, StudentOutput
 from cellnet.settings import Settings
+from cellnet.student.codec import EmbeddingTransformer
+from cellnet.student.student import CellNet, StudentOutput
 from cellnet.training.monitor import PerformanceMonitor
 
 _BETAS = (0.9, 0.95)

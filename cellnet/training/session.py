@@ -18,6 +18,7 @@ from cellnet.measures import ReconstructionMeasures
 from cellnet.runs import RunRecord, RunState, RunStore, choose_checkpoint
 from cellnet.runs.metrics import MetricRow
 from cellnet.settings import Settings, with_changes
+from cellnet.student.weights import check_weights
 from cellnet.training.data import TrainingData
 from cellnet.training.events import (
     ChangeEvent,
@@ -29,7 +30,6 @@ from cellnet.training.events import (
 )
 from cellnet.training.fork import describe_fork, fork_settings
 from cellnet.training.trainer import EmbeddingTrainer
-from cellnet.student.weights import check_weights
 
 _SECONDS_BETWEEN_WRITES = 0.5
 

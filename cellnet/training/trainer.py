@@ -17,7 +17,6 @@ from torch import Tensor
 
 from cellnet.checkpoints import check_training, flatten_optimizer, load_checkpoint, save_checkpoint
 from cellnet.device import open_device
-from cellnet.student.codec import fit_pca
 from cellnet.errors import CheckpointError, DataError
 from cellnet.logs import set_log_level
 from cellnet.losses import LOSS_NAMES, loss_weights
@@ -29,10 +28,9 @@ from cellnet.measures import (
     parts,
     rows_to_tensor,
 )
-from cellnet.training.memory import MemoryPoolManager
-from cellnet.student.student import CellNet, StudentOutput
 from cellnet.settings import Settings, differences, with_changes
-from cellnet.training.orders import Call, Changes, Command, ControlQueue
+from cellnet.student.codec import fit_pca
+from cellnet.student.student import CellNet, StudentOutput
 from cellnet.training.data import Batches, TrainingData
 from cellnet.training.engine import StepEngine, make_optimizer
 from cellnet.training.events import (
@@ -44,7 +42,9 @@ from cellnet.training.events import (
     TrainerState,
     ValidationEvent,
 )
+from cellnet.training.memory import MemoryPoolManager
 from cellnet.training.monitor import PerformanceMonitor, memory_megabytes
+from cellnet.training.orders import Call, Changes, Command, ControlQueue
 from cellnet.training.schedule import learning_rate, linear_path_share
 
 Listener = Callable[[TrainerEvent], None]

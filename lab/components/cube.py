@@ -11,9 +11,9 @@ import numpy.typing as npt
 import streamlit as st
 
 from lab.assets import loader
-from lab.figures.colors import hex_to_rgb
 from lab.components.feeds import FEEDS, Feed, Newer
 from lab.components.payload import SERVER, nothing, pack
+from lab.figures.colors import hex_to_rgb
 from lab.figures.cube.films import Film
 from lab.figures.cube.scenes import Scene
 

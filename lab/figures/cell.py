@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from lab.figures.colors import EXPERT_COLORS
 from lab.figures import inline
+from lab.figures.colors import EXPERT_COLORS
 from lab.figures.cube.fields import Floats, activity
 from lab.figures.cube.wiring import Wiring, position_of
 from lab.training import CubeFrame

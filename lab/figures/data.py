@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from cellnet.data import DataReport, SentenceData
-from cellnet.student.codec import fit_pca
 from cellnet.settings import DataSettings
+from cellnet.student.codec import fit_pca
 from cellnet.training import TrainingData
 from lab.figures.colors import SPLIT_COLORS
 from lab.figures.layout import Figure, Trace, color_scale, framed, trace

@@ -9,15 +9,15 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from cellnet.student.cost import StepCost, predict_seconds, step_cost
 from cellnet.lattice.distances import distance_table
 from cellnet.lattice.geometry import TIERS
 from cellnet.settings import Settings
 from cellnet.settings.groups import LatticeSettings
+from cellnet.student.cost import StepCost, predict_seconds, step_cost
 from lab.figures.colors import EXPERT_COLORS
+from lab.figures.cube.scenes import Scene, category_scene
 from lab.figures.layout import Figure, Trace, framed, trace
 from lab.figures.words import duration
-from lab.figures.cube.scenes import Scene, category_scene
 from lab.training import Snapshot
 
 Cell = tuple[int, int, int]

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cellnet.decoder import Match
-from cellnet.inspection.carrier import Inspection
+from cellnet.inspection import Inspection
 from cellnet.inspection.repair import Repair, cell_difference
-from lab.figures.layout import Figure, color_scale, frame
 from lab.figures.cube.scenes import Dimensions, Scene, scalar_scene
+from lab.figures.layout import Figure, color_scale, frame
 from lab.figures.series import Curve, Panel
 
 FloatArray = npt.NDArray[np.float32]

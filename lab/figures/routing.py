@@ -10,13 +10,13 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.inspection.similarity import ExpertMeasures
+from cellnet.lattice.geometry import TIERS, Tier
 from lab.figures.colors import EXPERT_COLORS, hex_to_rgb
 from lab.figures.cube.fields import Floats
-from lab.figures.layout import PAPER, Figure, Trace, color_scale, framed, trace
-from lab.figures.cube.wiring import position_of
 from lab.figures.cube.scenes import BoolArray, Scene, category_scene, scalar_scene
+from lab.figures.cube.wiring import position_of
+from lab.figures.layout import PAPER, Figure, Trace, color_scale, framed, trace
 from lab.training import CubeFrame
 from lab.training.frames import FrameSummary
 

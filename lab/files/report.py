@@ -20,8 +20,7 @@ from plotly.subplots import make_subplots
 
 import cellnet
 from cellnet.errors import CellnetError
-from cellnet.inspection.carrier import inspect
-from cellnet.runs.loading import load_model
+from cellnet.inspection import inspect
 from cellnet.runs import (
     ChangeRecord,
     CheckpointRecord,
@@ -30,14 +29,15 @@ from cellnet.runs import (
     choose_checkpoint,
     open_runs,
 )
+from cellnet.runs.loading import load_model
 from cellnet.settings import EmbeddingSettings, Settings, to_toml
 from cellnet.teacher import Teacher
 from lab.figures.colors import SPLIT_COLORS
 from lab.figures.curves import step_marks
 from lab.figures.runs import METRICS, SPLITS, RunCurves, RunStyle, figures_of, overlay_panels
-from lab.files.stills import cube_image
-from lab.figures.words import tier_report
 from lab.figures.series import Mark, Panel, thin
+from lab.figures.words import tier_report
+from lab.files.stills import cube_image
 from lab.training import Probe
 from lab.widgets.markup import facts_markup, table_markup, tier_markup
 

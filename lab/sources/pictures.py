@@ -10,13 +10,13 @@ from typing import Final, TypeAlias, TypeVar
 import numpy as np
 
 from cellnet.errors import RunError
-from cellnet.inspection.carrier import Inspection, inspection_bytes
+from cellnet.inspection import Inspection, inspection_bytes
 from cellnet.settings import Settings
 from lab.figures.cube.fields import Floats, agreement
-from lab.work.jobs import Answer, Jobs
 from lab.sources.students import LIVE, Student, StudentShelf
 from lab.training import CubeFrame, TrainingService
 from lab.training.frames import FrameStore
+from lab.work.jobs import Answer, Jobs
 
 NEWEST: Final = "newest"
 _AGREEING: Final = 16

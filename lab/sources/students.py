@@ -19,12 +19,12 @@ import torch
 
 from cellnet.checkpoints.manifest import STATE_FILE
 from cellnet.errors import RunError, TrainingError
-from cellnet.inspection.carrier import FloatArray, Inspection, inspect
-from cellnet.student.damage import Intervention
-from cellnet.runs.loading import load_model
-from cellnet.student.student import CellNet
+from cellnet.inspection import FloatArray, Inspection, inspect
 from cellnet.runs import choose_checkpoint
+from cellnet.runs.loading import load_model
 from cellnet.settings import EmbeddingSettings, Settings
+from cellnet.student.damage import Intervention
+from cellnet.student.student import CellNet
 from cellnet.teacher import Teacher
 from cellnet.training import TrainingData, TrainingSession
 from lab.training import TrainingService

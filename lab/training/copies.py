@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from cellnet.settings import Settings
 from cellnet.student.cube import Lattice3D
 from cellnet.student.student import CellNet
-from cellnet.settings import Settings
 from cellnet.training import TrainingSession
 
 

@@ -18,12 +18,12 @@ from cellnet.training import TrainingData, TrainingSession, prepare_data
 from cellnet.training.data import Progress
 from cellnet.training.fork import checkpoint_settings, fork_settings
 from cellnet.training.session import run_settings
-from lab.work.priority import work_behind_pages
 from lab.training.copies import ModelCopy
 from lab.training.frames import FRAMES_FOLDER, FrameStore
 from lab.training.listener import Listener
 from lab.training.record import TrainingRecord
 from lab.training.snapshot import Phase, Snapshot
+from lab.work.priority import work_behind_pages
 
 _WATCH_SECONDS = 5.0
 """A page that shows the cube asks for frames more often than this."""

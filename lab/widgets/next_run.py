@@ -8,8 +8,8 @@ import streamlit as st
 from cellnet.errors import SettingsError
 from cellnet.settings import Settings, differences, with_changes
 from lab.figures.geometry import size_text
-from lab.widgets.forms import FIELDS
 from lab.training import TrainingService
+from lab.widgets.forms import FIELDS
 
 
 def differing(before: Settings, wanted: Settings, names: Collection[str]) -> dict[str, Any]:

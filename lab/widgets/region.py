@@ -8,8 +8,8 @@ import numpy as np
 import streamlit as st
 
 from cellnet.settings import Settings
-from lab.figures.cube.wiring import depth, wiring
 from lab.figures.cube.scenes import BoolArray, visible_cells
+from lab.figures.cube.wiring import depth, wiring
 from lab.widgets.address import arrived, publish
 from lab.widgets.choice import Choice
 from lab.widgets.scrub import choose_box, take_cell_from_link

@@ -11,9 +11,9 @@ import streamlit as st
 
 from lab.components import run_when_newer
 from lab.components.cube import reported, reported_camera
-from lab.sources.pictures import NEWEST, Pictures, Source
 from lab.figures.cube.scenes import ClipBox, Dimensions
 from lab.figures.cube.viewpoint import Viewpoint
+from lab.sources.pictures import NEWEST, Pictures, Source
 from lab.widgets.address import arrived, publish, whole_number
 from lab.widgets.choice import Choice
 from lab.widgets.source import CELL, STEP, choose_step

@@ -8,8 +8,8 @@ import streamlit as st
 from cellnet.errors import CellnetError, SettingsError
 from cellnet.settings import with_changes
 from lab.components import live_markup
-from lab.widgets.forms import typed
 from lab.training import Phase, Snapshot, TrainingService
+from lab.widgets.forms import typed
 from lab.widgets.markup import status_markup
 
 NEXT_RUN = "next"

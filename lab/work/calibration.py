@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from cellnet.training.benchmark import measure_step_time
 from cellnet.settings import Settings, with_changes
+from cellnet.training.benchmark import measure_step_time
 from lab.figures.geometry import MeasuredStep
 
 SECONDS: Final = 5

@@ -11,9 +11,9 @@ from cellnet.errors import CellnetError, RunError
 from cellnet.settings import Settings
 from cellnet.teacher import EmbeddingCancelled
 from cellnet.training import TrainingData
-from lab.work.priority import work_behind_pages
 from lab.training import Phase, TrainingService
 from lab.training.service import data_key
+from lab.work.priority import work_behind_pages
 
 
 class JobPhase(StrEnum):

@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 import torch
 
-from cellnet.student.codec import fit_pca
 from cellnet.errors import CellnetError
 from cellnet.evaluation import (
     Evaluation,
@@ -21,10 +20,11 @@ from cellnet.evaluation import (
     parameter_count,
     train_perceptron,
 )
+from cellnet.student.codec import fit_pca
 from cellnet.teacher import Teacher
-from lab.work.jobs import Answer, Jobs
 from lab.sources.students import Student
 from lab.training import TrainingService
+from lab.work.jobs import Answer, Jobs
 
 LATTICE_SENTENCES: Final = 300
 _CPU: Final = torch.device("cpu")

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from cellnet.training.benchmark import random_data
 from cellnet.checkpoints import load_checkpoint, pack, save_checkpoint
 from cellnet.errors import CheckpointError
 from cellnet.runs import RunStore
+from cellnet.runs.transfer import import_checkpoint
 from cellnet.settings import preset, with_changes
 from cellnet.training import EmbeddingTrainer
-from cellnet.runs.transfer import import_checkpoint
+from cellnet.training.benchmark import random_data
 
 SETTINGS = with_changes(
     preset("quickstart"),

@@ -6,10 +6,10 @@ import torch
 from cli_runner import Cli
 
 from cellnet.cli.damage import parse_lesion
-from cellnet.inspection.carrier import inspect
-from cellnet.student.damage import Intervention
+from cellnet.inspection import inspect
 from cellnet.lattice.regions import random_cells
 from cellnet.runs.loading import load_model
+from cellnet.student.damage import Intervention
 from cellnet.teacher import Teacher
 
 DIMENSIONS = (4, 3, 5)

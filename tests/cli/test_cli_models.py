@@ -8,8 +8,8 @@ from cli_runner import Cli
 
 from cellnet.checkpoints import load_checkpoint, unpack
 from cellnet.errors import CheckpointError, RunError
-from cellnet.runs.loading import _changes, load_model
 from cellnet.runs import RunStore
+from cellnet.runs.loading import _changes, load_model
 
 
 def test_probe_tells_what_happens_to_a_sentence(trained: Cli) -> None:

@@ -12,8 +12,8 @@ import pytest
 from cli_runner import Cli
 
 from cellnet.losses import LOSS_NAMES
-from cellnet.student.student import CellNet
 from cellnet.runs import RunStore
+from cellnet.student.student import CellNet
 from cellnet.training.engine import StepEngine, StepResult
 
 

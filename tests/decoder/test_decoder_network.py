@@ -5,8 +5,8 @@ import torch
 
 from cellnet.decoder.network import CausalTransformer
 from cellnet.decoder.vocabulary import UNKNOWN
-from cellnet.student.layers import seeded
 from cellnet.settings import DecoderSettings
+from cellnet.student.layers import seeded
 
 PLACES, WIDTH, LENGTH = 9, 6, 7
 

@@ -9,8 +9,8 @@ from cellnet.decoder import search as searching
 from cellnet.decoder.network import CausalTransformer
 from cellnet.decoder.search import sample, search
 from cellnet.decoder.vocabulary import END
-from cellnet.student.layers import seeded
 from cellnet.settings import DecoderSettings
+from cellnet.student.layers import seeded
 
 PLACES, WIDTH, LONGEST = 6, 5, 4
 WRITABLE = range(2, PLACES)

@@ -6,8 +6,6 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from cellnet.training.benchmark import random_data
-from cellnet.student.codec import PCA, fit_pca
 from cellnet.errors import DataError
 from cellnet.evaluation import (
     Evaluation,
@@ -19,11 +17,13 @@ from cellnet.evaluation import (
     readouts,
 )
 from cellnet.evaluation.lattice import participation_ratio
-from cellnet.student.damage import Intervention
-from cellnet.student.student import CellNet
 from cellnet.proof.subject import draw_last_layers
 from cellnet.settings import Settings
+from cellnet.student.codec import PCA, fit_pca
+from cellnet.student.damage import Intervention
+from cellnet.student.student import CellNet
 from cellnet.training import TrainingData
+from cellnet.training.benchmark import random_data
 
 CPU = torch.device("cpu")
 

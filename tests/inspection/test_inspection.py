@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from cellnet import inspection
 from cellnet.evaluation import readouts
-from cellnet.inspection.carrier import FloatArray, inspect, inspection_bytes
-from cellnet.student.damage import Intervention
-from cellnet.student.student import CellNet
+from cellnet.inspection import FloatArray, inspect, inspection_bytes
+from cellnet.inspection import carrier as inspection
 from cellnet.proof.subject import draw_last_layers
 from cellnet.settings import preset, with_changes
+from cellnet.student.damage import Intervention
+from cellnet.student.student import CellNet
 
 WIDTH = 20
 

@@ -5,8 +5,7 @@ import pytest
 import torch
 from test_inspection import embeddings, make
 
-from cellnet.inspection.carrier import inspect
-from cellnet.student.damage import Intervention
+from cellnet.inspection import inspect
 from cellnet.inspection.repair import (
     cell_difference,
     damage_costs,
@@ -15,6 +14,7 @@ from cellnet.inspection.repair import (
     measure_repair,
     usual_damages,
 )
+from cellnet.student.damage import Intervention
 
 LESION = (21, 22)
 NEIGHBORS = [

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from cellnet.student.student import CellNet
+from cellnet.inspection.similarity import linear_cka, measure_experts
 from cellnet.proof.subject import draw_last_layers
 from cellnet.settings import preset, with_changes
-from cellnet.inspection.similarity import linear_cka, measure_experts
+from cellnet.student.student import CellNet
 
 WIDTH = 20
 

@@ -1,10 +1,11 @@
 """A small made-up training for the lab's tests, and a service that trains on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from cellnet.inspection import FloatArray
 from cellnet.settings import Settings, preset, with_changes
 from cellnet.training import TrainingData
 from cellnet.training.data import Progress
@@ -48,3 +49,15 @@ def made_up_data(
 
 def small_service(runs: Path, **arguments: object) -> TrainingService:
     return TrainingService(runs, **({"draft": small_settings(), "prepare": made_up_data} | arguments))  # type: ignore[arg-type]
+
+
+class MadeUpTeacher:
+    """Embeds each text by a seed drawn from it, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, ...]] = []
+
+    def __call__(self, settings: Settings, texts: Sequence[str]) -> FloatArray:
+        self.asked.append(tuple(texts))
+        seeds = [sum(text.encode()) for text in texts]
+        return np.stack([np.random.default_rng(s).normal(size=WIDTH) for s in seeds]).astype(np.float32)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from cellnet.student.cube import LatticeOutput
 from cellnet.losses import LossInput
+from cellnet.student.cube import LatticeOutput
 from cellnet.student.student import StudentOutput
 
 DIMENSIONS = (4, 3, 5)

@@ -6,19 +6,19 @@ import torch
 from torch import Tensor, nn
 
 from cellnet import Proof, prove
-from cellnet.training.benchmark import random_data
-from cellnet.student.cube import Lattice3D, LatticeOutput
 from cellnet.errors import DataError
-from cellnet.student.experts import LocalExpert
-from cellnet.student.damage import Intervention
 from cellnet.lattice.geometry import TIERS, Tier
-from cellnet.student.student import CellNet
 from cellnet.proof.exactness import prove_reference
 from cellnet.proof.geometry import dense_masks, displacements, small_enough, spread
 from cellnet.proof.locality import prove_tiers
 from cellnet.proof.subject import draw_last_layers, make_subject
 from cellnet.settings import Settings, preset, with_changes
+from cellnet.student.cube import Lattice3D, LatticeOutput
+from cellnet.student.damage import Intervention
+from cellnet.student.experts import LocalExpert
+from cellnet.student.student import CellNet
 from cellnet.training import EmbeddingTrainer
+from cellnet.training.benchmark import random_data
 
 NAMES = ["called", "reach", "tiers", "reference", "gradients", "samples", "ablation", "not the identity"]
 TRAINED_ONLY = {"ablation", "not the identity"}

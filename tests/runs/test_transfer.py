@@ -13,14 +13,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from cellnet.training.benchmark import random_data
 from cellnet.checkpoints import load_checkpoint, pack, save_checkpoint
 from cellnet.errors import CheckpointError, RunError
-from cellnet.runs.loading import load_model
 from cellnet.runs import RunStore
+from cellnet.runs.loading import load_model
+from cellnet.runs.transfer import IMPORTS_FOLDER, export_run, import_checkpoint
 from cellnet.settings import Settings, preset, with_changes
 from cellnet.training import TrainingSession
-from cellnet.runs.transfer import IMPORTS_FOLDER, export_run, import_checkpoint
+from cellnet.training.benchmark import random_data
 
 SETTINGS = with_changes(
     preset("quickstart"),

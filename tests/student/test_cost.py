@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from cellnet.student.cost import attention_width, parameter_count, predict_seconds, step_cost
 from cellnet.lattice.connections import ConnectionIndex
 from cellnet.losses import LossInput, make_losses
-from cellnet.student.student import CellNet
 from cellnet.settings import LatticeSettings, NeighborSettings, Settings, preset, with_changes
+from cellnet.student.cost import attention_width, parameter_count, predict_seconds, step_cost
+from cellnet.student.student import CellNet
 
 BASE = with_changes(preset("quickstart"), {"training.batch_size": 4, "device.threads": 1})
 CHANGES: list[dict[str, Any]] = [

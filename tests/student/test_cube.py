@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from cellnet.lattice.geometry import TIERS, Tier
+from cellnet.settings import Settings
 from cellnet.student.cube import Lattice3D
 from cellnet.student.damage import Intervention
-from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.student.layers import initialize
-from cellnet.settings import Settings
 
 THREE_TIERS = {
     "adaptive_radius_ratio": 0.22,

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from test_dynamics import DenseReference, make, random_states
+from test_cube import DenseReference, make, random_states
 from torch import Tensor
 
+from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.student.cube import Lattice3D, LatticeOutput
 from cellnet.student.damage import Intervention
-from cellnet.lattice.geometry import TIERS, Tier
 
 CELLS = 8 * 3 * 4
 LESION = (0, 17, 40, 41, CELLS - 1)

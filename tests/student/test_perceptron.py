@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from cellnet.training.benchmark import random_data
-from cellnet.student.codec import fit_pca
 from cellnet.errors import DataError
 from cellnet.evaluation import Perceptron, parameter_count, train_perceptron
 from cellnet.losses import LossInput, make_losses
 from cellnet.measures import measure_reconstruction
-from cellnet.student.student import CellNet
 from cellnet.settings import Settings, preset, with_changes
+from cellnet.student.codec import fit_pca
+from cellnet.student.student import CellNet
+from cellnet.training.benchmark import random_data
 from cellnet.training.data import TrainingData
 from cellnet.training.events import ChangeEvent
 

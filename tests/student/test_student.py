@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from cellnet.student.codec import fit_pca
 from cellnet.errors import CheckpointError, SettingsError
+from cellnet.settings import Settings
+from cellnet.student.codec import fit_pca
 from cellnet.student.damage import Intervention
 from cellnet.student.student import DESCRIPTION_FILE, MODEL_FILE, SETTINGS_FILE, CellNet
-from cellnet.settings import Settings
 
 THREE_TIERS = {
     "adaptive_radius_ratio": 0.44,

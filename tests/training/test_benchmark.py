@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cellnet.training.benchmark import measure_error, measure_step_time, random_data
 from cellnet.settings import Settings
+from cellnet.training.benchmark import measure_error, measure_step_time, random_data
 
 
 @pytest.fixture

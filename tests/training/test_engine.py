@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from cellnet.losses import LOSS_NAMES
-from cellnet.student.student import CellNet
 from cellnet.settings import Settings
+from cellnet.student.student import CellNet
 from cellnet.training.engine import StepEngine, make_optimizer
 from cellnet.training.monitor import PerformanceMonitor, memory_megabytes
 

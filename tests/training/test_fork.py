@@ -10,9 +10,9 @@ import torch
 
 from cellnet.checkpoints import load_checkpoint
 from cellnet.errors import RunError, SettingsError
-from cellnet.student.student import CellNet
 from cellnet.runs import RunStore
 from cellnet.settings import Settings, flat_fields, get_value, with_changes
+from cellnet.student.student import CellNet
 from cellnet.training import TrainerState, TrainingData, TrainingSession
 from cellnet.training.fork import ARCHITECTURE, FORKABLE, fork_settings
 

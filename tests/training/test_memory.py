@@ -5,8 +5,8 @@ import threading
 import pytest
 import torch
 
-from cellnet.training.memory import MemoryPoolManager, PoolStatistics
 from cellnet.settings import MemorySettings
+from cellnet.training.memory import MemoryPoolManager, PoolStatistics
 
 
 def test_buffers_are_reused_by_shape_and_type_and_counted() -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from cellnet.student.student import StudentOutput
 from cellnet.settings import Settings, with_changes
+from cellnet.student.student import StudentOutput
 from cellnet.training import (
     CheckpointEvent,
     EmbeddingTrainer,

@@ -28,7 +28,7 @@ from cellnet.training import (
     ValidationEvent,
 )
 
-GOLDEN = Path(__file__).parent / "golden" / "loss_curve.json"
+GOLDEN = Path(__file__).parents[1] / "golden" / "loss_curve.json"
 WIDTH = 24
 PATIENCE = 60.0
 """Seconds after which a test that waits for another thread fails."""

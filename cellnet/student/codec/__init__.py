@@ -1,5 +1,6 @@
 """Teacher space and the surface: PCA and the codecs."""
 
+from cellnet.student.codec.linear import EmbeddingTransformer
 from cellnet.student.codec.nonlinear import (
     AttentionTransformer,
     AutoencoderTransformer,
@@ -8,7 +9,6 @@ from cellnet.student.codec.nonlinear import (
 )
 from cellnet.student.codec.pca import PCA, fit_pca
 from cellnet.student.codec.refinement import refine
-from cellnet.student.codec.linear import EmbeddingTransformer
 
 __all__ = [
     "PCA",

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cellnet.settings import EmbeddingSettings
 from cellnet.student.codec.pca import PCA
 from cellnet.student.layers import ZeroLinear
-from cellnet.settings import EmbeddingSettings
 
 _SMALLEST_RELATIVE_DEVIATION = 1e-4
 

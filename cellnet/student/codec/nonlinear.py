@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cellnet.settings import EmbeddingSettings
 from cellnet.student.codec.linear import EmbeddingTransformer
 from cellnet.student.layers import FeatureLinear, MultiLayerPerceptron, ZeroLinear
-from cellnet.settings import EmbeddingSettings
 
 _TOKEN_WIDTH = 32
 _TOKEN_COUNT = 16

@@ -5,8 +5,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cellnet.student.experts.field import DrivenField
 from cellnet.settings import DistantExpertSettings
+from cellnet.student.experts.field import DrivenField
 
 
 class DistantExpert(nn.Module):

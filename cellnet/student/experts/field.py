@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cellnet.settings.groups import OdeMethod
 from cellnet.student.experts.ode import integrate
 from cellnet.student.layers import ChangeLinear
-from cellnet.settings.groups import OdeMethod
 
 
 class DrivenField(nn.Module):

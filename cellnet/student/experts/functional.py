@@ -6,12 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cellnet.student.experts.attention import NeighborAttention
-from cellnet.student.experts.field import DrivenField
 from cellnet.lattice.chunker import AdaptiveChunker
 from cellnet.lattice.connections import TierConnections
-from cellnet.student.layers import ChangeLinear, StackedLinear
 from cellnet.settings import FunctionalExpertSettings
+from cellnet.student.experts.attention import NeighborAttention
+from cellnet.student.experts.field import DrivenField
+from cellnet.student.layers import ChangeLinear, StackedLinear
 
 
 class FunctionalExpert(nn.Module):

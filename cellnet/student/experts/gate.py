@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cellnet.student.layers import MultiLayerPerceptron
 from cellnet.settings import GateSettings
+from cellnet.student.layers import MultiLayerPerceptron
 
 
 class GatingNetwork(nn.Module):

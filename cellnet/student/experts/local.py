@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cellnet.student.layers import ChangeLinear, MultiLayerPerceptron
 from cellnet.settings import LocalExpertSettings
+from cellnet.student.layers import ChangeLinear, MultiLayerPerceptron
 
 
 class LocalExpert(nn.Module):

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cellnet.lattice.sums import take_rows
-from cellnet.student.layers import FeatureLinear
 from cellnet.settings import Settings
+from cellnet.student.layers import FeatureLinear
 from cellnet.student.surface.placement import Placement
 
 _START_SCALE = 0.5

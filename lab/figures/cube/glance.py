@@ -2,7 +2,7 @@
 
 from typing import Final, Literal
 
-from lab.figures import fields
+from lab.figures.cube import fields
 from lab.figures.cube.cuts import Cut, lattice_scene
 from lab.figures.cube.films import Film, film
 from lab.training import CubeFrame

@@ -16,7 +16,6 @@ from cellnet.teacher.folders import MINILM
 from cellnet.training import TrainingData
 from lab.components import run_when_newer
 from lab.components.chart import chart
-from lab.work.embedding import EmbeddingJob, JobPhase, JobSnapshot
 from lab.figures.data import (
     COLORINGS,
     MOST_ROWS,
@@ -32,16 +31,17 @@ from lab.figures.data import (
     sentence_table,
 )
 from lab.figures.words import duration
-from lab.widgets.forms import Form, field_help
+from lab.sources.uploads import list_uploads
 from lab.training import Phase, TrainingService
 from lab.training.service import data_key
-from lab.sources.uploads import list_uploads
 from lab.widgets.address import arrived, publish
 from lab.widgets.choice import Choice
+from lab.widgets.forms import Form, field_help
 from lab.widgets.markup import facts_markup
 from lab.widgets.next_run import differing, say_used, use_for_next_run
 from lab.widgets.status import order
 from lab.widgets.upload import choose_column, upload
+from lab.work.embedding import EmbeddingJob, JobPhase, JobSnapshot
 
 DOCSTRINGS: Final = "docstrings"
 TEACHERS: Final = (MINILM, "distilbert-base-uncased")

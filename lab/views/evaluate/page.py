@@ -15,7 +15,6 @@ from cellnet.errors import DataError
 from cellnet.evaluation import LEVEL, SCORES, Estimate, Evaluation, as_dict
 from lab.components import run_when_newer
 from lab.components.chart import chart
-from lab.work.evaluations import EVALUATIONS, Evaluated, Files, Wish
 from lab.figures.evaluate import (
     NAMES,
     SHARES,
@@ -26,14 +25,15 @@ from lab.figures.evaluate import (
 )
 from lab.figures.inline import part
 from lab.figures.routing import norms_figure, similarity_figure
-from lab.widgets.forms import field_help
 from lab.sources.students import Student
-from lab.training import TrainingService
 from lab.sources.uploads import KINDS
+from lab.training import TrainingService
 from lab.widgets.choice import Choice
+from lab.widgets.forms import field_help
 from lab.widgets.markup import table_markup
 from lab.widgets.student import facts_line
 from lab.widgets.upload import choose_column, choose_upload
+from lab.work.evaluations import EVALUATIONS, Evaluated, Files, Wish
 
 _SIZES: Final = {200: "200", 500: "500", 1000: "1,000", 3000: "3,000", 0: "all"}
 _REFINEMENTS: Final = {-1: "as the run", 0: "none", 1: "1 step", 2: "2 steps", 3: "3 steps", 6: "6 steps"}

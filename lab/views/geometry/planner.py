@@ -10,7 +10,6 @@ import streamlit as st
 from cellnet.errors import CellnetError, SettingsError
 from cellnet.lattice.geometry import filling_ratios
 from cellnet.settings import PRESET_NAMES, Settings, get_value, preset, with_changes
-from lab.work.calibration import SECONDS, Calibrations
 from lab.components import cube
 from lab.components.chart import chart
 from lab.figures.geometry import (
@@ -29,15 +28,16 @@ from lab.figures.geometry import (
     size_text,
 )
 from lab.figures.words import tier_report
-from lab.widgets.forms import FIELDS, Form, renew
 from lab.training import Snapshot, TrainingService
+from lab.views.train.steering import RATIOS
 from lab.widgets.address import publish
 from lab.widgets.choice import Choice
+from lab.widgets.forms import FIELDS, Form, renew
 from lab.widgets.markup import table_markup, tier_markup
 from lab.widgets.next_run import differing, say_used, use_for_next_run
 from lab.widgets.scrub import camera_from_link, publish_camera
 from lab.widgets.status import order
-from lab.views.train.steering import RATIOS
+from lab.work.calibration import SECONDS, Calibrations
 
 PLAN: Final = ("lattice.dimensions", "lattice.boundary", *RATIOS)
 CUBE_HEIGHT: Final = 470

@@ -10,9 +10,9 @@ import numpy as np
 import streamlit as st
 
 from cellnet.settings import Settings
-from lab.figures.colors import EXPERT_COLORS
 from lab.components.cube import Ring
 from lab.figures.cell import cell_facts, cell_panel, history_panel, neighbor_list, neighbor_table
+from lab.figures.colors import EXPERT_COLORS
 from lab.figures.cube.wiring import Wiring, depth, wiring
 from lab.sources.pictures import Pictures, Source, cell_history
 from lab.training import CubeFrame

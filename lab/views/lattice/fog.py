@@ -10,8 +10,8 @@ import streamlit as st
 from lab.figures import inline
 from lab.figures.cube.render import volume_png
 from lab.figures.cube.viewpoint import Viewpoint
-from lab.widgets.awaited import awaited
 from lab.views.lattice.look import Look, Shown
+from lab.widgets.awaited import awaited
 from lab.widgets.tab import tab
 
 

@@ -11,8 +11,8 @@ from cellnet.settings import Settings
 from lab.figures import inline
 from lab.figures.cube.cuts import SHOWS, Cut, Show
 from lab.figures.cube.fields import COLORING_HELP, COLORINGS, CellField, Coloring
-from lab.sources.pictures import Source
 from lab.figures.cube.scenes import Dimensions
+from lab.sources.pictures import Source
 from lab.training import CubeFrame
 from lab.widgets.region import kept_region
 from lab.widgets.scrub import choose_box

@@ -24,14 +24,14 @@ from lab.figures.cube.fields import (
     fit_components,
 )
 from lab.figures.cube.films import Film, film
-from lab.sources.pictures import Pictures, Source
 from lab.figures.cube.scenes import Scene, digest
+from lab.sources.pictures import Pictures, Source
 from lab.training import CubeFrame
-from lab.widgets.choice import Choice
 from lab.views.lattice.cell import Chosen, cell_inspector, choose_cell
 from lab.views.lattice.files import offer_files
 from lab.views.lattice.fog import fog
 from lab.views.lattice.look import Look, Shown, choose_look
+from lab.widgets.choice import Choice
 from lab.widgets.region import keep_region
 from lab.widgets.scrub import (
     LATTICE_STEP,

@@ -10,15 +10,15 @@ import numpy as np
 import streamlit as st
 
 from cellnet.errors import DataError
-from cellnet.inspection.carrier import Inspection, inspection_bytes
-from cellnet.student.damage import Intervention
+from cellnet.inspection import Inspection, inspection_bytes
+from cellnet.inspection.repair import damage_costs, explained_variance, measure_repair, usual_damages
 from cellnet.lattice.geometry import TIERS
 from cellnet.lattice.regions import AXES, box_cells, layer_cells, random_cells
 from cellnet.measures import Embeddings
+from cellnet.student.damage import Intervention
 from cellnet.student.student import CellNet
-from cellnet.inspection.repair import damage_costs, explained_variance, measure_repair, usual_damages
-from lab.figures.colors import EXPERT_COLORS
 from lab.components.chart import chart
+from lab.figures.colors import EXPERT_COLORS
 from lab.figures.probe import (
     CellValues,
     activity,
@@ -30,8 +30,6 @@ from lab.figures.probe import (
     lines_figure,
 )
 from lab.sources.students import Student
-from lab.widgets.address import arrived, number, publish
-from lab.widgets.choice import Choice
 from lab.views.probe.page import (
     KEPT,
     Asked,
@@ -47,6 +45,8 @@ from lab.views.probe.page import (
     student_key,
     values_cube,
 )
+from lab.widgets.address import arrived, number, publish
+from lab.widgets.choice import Choice
 from lab.widgets.student import facts_line
 
 Lesion = Literal["box", "layer", "random"]

@@ -15,12 +15,12 @@ import torch
 
 from cellnet.decoder import TextDecoder
 from cellnet.errors import CellnetError
-from cellnet.inspection.carrier import FloatArray, Inspection, inspect
+from cellnet.inspection import FloatArray, Inspection, inspect
 from cellnet.student.damage import Intervention
 from cellnet.student.student import CellNet
 from lab.components import cube
-from lab.figures.probe import VIEWS, CellValues, Neighbor, View, cell_scene, neighbors
 from lab.figures.cube.wiring import depth
+from lab.figures.probe import VIEWS, CellValues, Neighbor, View, cell_scene, neighbors
 from lab.files.report import SENTENCE
 from lab.sources.students import Student, StudentShelf
 from lab.widgets.address import arrived, publish, whole_number

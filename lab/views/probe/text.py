@@ -15,8 +15,8 @@ from cellnet.runs.loading import LoadedDecoder, LoadedModel, load_decoder, train
 from cellnet.teacher import teacher_fingerprint
 from lab.server import get_service
 from lab.sources.students import Student
-from lab.widgets.markup import command_markup
 from lab.views.probe.page import Asked, nearest, quote
+from lab.widgets.markup import command_markup
 
 _KEPT: Final = 2
 

@@ -9,10 +9,10 @@ from typing import Final
 import streamlit as st
 
 from cellnet.errors import RunError
-from cellnet.student.damage import Intervention
-from cellnet.lattice.geometry import TIERS
 from cellnet.inspection.repair import damage_costs
 from cellnet.inspection.similarity import ExpertMeasures, measure_experts
+from cellnet.lattice.geometry import TIERS
+from cellnet.student.damage import Intervention
 from lab.components.chart import chart
 from lab.figures import inline
 from lab.figures.routing import ablation_figure, norms_figure, similarity_figure

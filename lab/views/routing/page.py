@@ -12,10 +12,13 @@ import numpy.typing as npt
 import streamlit as st
 
 from cellnet.lattice.geometry import TIERS
-from lab.figures.colors import EXPERT_COLORS
 from lab.components import cube, run_when_newer
 from lab.components.chart import chart
 from lab.figures import inline
+from lab.figures.colors import EXPERT_COLORS
+from lab.figures.cube.films import film
+from lab.figures.cube.scenes import BoolArray, Scene
+from lab.figures.cube.wiring import depth
 from lab.figures.routing import (
     OVERVIEWS,
     Overview,
@@ -30,10 +33,7 @@ from lab.figures.routing import (
     usage_over_training,
     weight_scene,
 )
-from lab.figures.cube.wiring import depth
-from lab.figures.cube.films import film
 from lab.sources.pictures import Pictures, Source
-from lab.figures.cube.scenes import BoolArray, Scene
 from lab.training import CubeFrame
 from lab.widgets.region import take_triangle
 from lab.widgets.scrub import (

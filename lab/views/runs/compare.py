@@ -23,8 +23,8 @@ from lab.figures.runs import (
     run_styles,
     settings_table,
 )
-from lab.files.stills import MIME, Kind, panels_image
 from lab.figures.series import Mark, Panel
+from lab.files.stills import MIME, Kind, panels_image
 from lab.training import TrainingService
 from lab.views.runs.table import Choice, state_of
 

@@ -14,16 +14,16 @@ from cellnet.runs import CheckpointRecord, RunRecord
 from cellnet.settings import Settings, differences, get_value, to_toml
 from cellnet.training.fork import FORKABLE, checkpoint_settings
 from lab.figures.runs import curves_csv, figures_of, run_label
-from lab.widgets.forms import FIELDS, Form, field_label, group_label
 from lab.files.report import SENTENCE, html_report
 from lab.server import checkpoint_url, get_shelf, run_url
 from lab.training import Probe, TrainingService
+from lab.views.runs.table import MOST_NAME
+from lab.widgets.forms import FIELDS, Form, field_label, group_label
 from lab.widgets.markup import facts_markup
 from lab.widgets.resume import resume_button
-from lab.views.runs.table import MOST_NAME
 from lab.widgets.status import order
 
-PAGES: Final = Path(__file__).resolve().parents[2] / "pages"
+PAGES: Final = Path(__file__).resolve().parents[3] / "pages"
 _STEPS: Final = "training.max_steps"
 _USUAL_CHANGES: Final = (
     _STEPS,

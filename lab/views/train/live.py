@@ -7,9 +7,9 @@ import streamlit as st
 
 from lab.components import cube, curves, live_markup
 from lab.components.feeds import Newer
+from lab.figures.cube.fields import first_step
 from lab.figures.cube.glance import COLORINGS, VIEWS, Coloring, cube_film
 from lab.figures.curves import loss_panels, step_marks
-from lab.figures.cube.fields import first_step
 from lab.training import CubeFrame, Phase, Snapshot, TrainingService
 from lab.views.train.curve_files import shown_curves
 from lab.widgets.scrub import LATTICE_STEP, lattice_step

@@ -7,12 +7,12 @@ import streamlit as st
 from cellnet.errors import SettingsError
 from cellnet.settings import Settings, from_toml, to_toml
 from cellnet.settings.files import MAX_TOML_BYTES
-from lab.widgets.forms import FIELDS, GROUPS, Form, group_label, renew
 from lab.presets import FIRST_LIMIT, PRESETS, lab_preset
 from lab.training import TrainingService
+from lab.views.train.steering import RATIOS, tier_table
+from lab.widgets.forms import FIELDS, GROUPS, Form, group_label, renew
 from lab.widgets.resume import offer_resume
 from lab.widgets.status import NEXT_RUN
-from lab.views.train.steering import RATIOS, tier_table
 
 ESSENTIALS: Final = (
     "data.limit",

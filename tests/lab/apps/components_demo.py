@@ -9,10 +9,10 @@ import time
 import numpy as np
 import streamlit as st
 
-from lab.figures.colors import EXPERT_COLORS, SPLIT_COLORS
 from lab.components import cube, curves
 from lab.components.chart import chart
 from lab.components.cube import Ring, reported
+from lab.figures.colors import EXPERT_COLORS, SPLIT_COLORS
 from lab.figures.cube.films import film
 from lab.figures.cube.scenes import ClipBox, Scene, category_scene, rgb_scene, scalar_scene
 from lab.figures.series import Curve, Mark, Panel

@@ -9,8 +9,7 @@ from tempfile import TemporaryDirectory
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import streamlit as st
-from test_students import MadeUpTeacher
-from training_data import small_service
+from training_data import MadeUpTeacher, small_service
 
 from lab.assets import asset_routes
 from lab.server import install_service, news_routes

@@ -12,7 +12,7 @@ import pytest
 
 from lab.assets import FILES, FOLDER, asset_routes, asset_url
 
-FRONTEND = Path(__file__).parents[2] / "lab" / "frontend"
+FRONTEND = Path(__file__).parents[3] / "lab" / "frontend"
 
 
 def sources_digest() -> str:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from plotly_figures import validated
 
-from cellnet.student.cost import step_cost
 from cellnet.lattice.connections import ConnectionIndex
 from cellnet.lattice.geometry import TIERS
 from cellnet.settings import LatticeSettings, NeighborSettings, preset, with_changes
+from cellnet.student.cost import step_cost
 from lab.figures.colors import EXPERT_COLORS
 from lab.figures.geometry import (
     CHOSEN,

@@ -20,9 +20,9 @@ from lab.figures.cube.fields import (
     differences,
     fit_components,
 )
-from lab.figures.inline import bars, heatmap, stacks
-from lab.figures.cube.wiring import depth, wiring
 from lab.figures.cube.surfaces import isosurface
+from lab.figures.cube.wiring import depth, wiring
+from lab.figures.inline import bars, heatmap, stacks
 from lab.training import CubeFrame
 
 SIZE = (3, 4, 5)

@@ -8,11 +8,12 @@ import pytest
 from plotly_figures import validated
 
 from cellnet.decoder import Match
-from cellnet.inspection.carrier import FloatArray, Inspection
-from cellnet.student.damage import Intervention
+from cellnet.inspection import FloatArray, Inspection
 from cellnet.inspection.repair import measure_repair
 from cellnet.settings import preset, with_changes
+from cellnet.student.damage import Intervention
 from lab.figures.colors import EXPERT_COLORS
+from lab.figures.cube.wiring import depth
 from lab.figures.probe import (
     CellValues,
     activity,
@@ -38,7 +39,6 @@ from lab.figures.probe import (
     strips_figure,
     surfaces_figure,
 )
-from lab.figures.cube.wiring import depth
 
 DIMENSIONS = (4, 5, 3)
 CELLS = list(product(range(4), range(5), range(3)))

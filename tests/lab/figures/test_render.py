@@ -10,13 +10,13 @@ import pytest
 from lattice_page import sent_header
 from PIL import Image
 
-from lab import render
-from lab.files.export import film_html
+from lab.figures.cube import render
 from lab.figures.cube.cuts import Cut, lattice_scene
 from lab.figures.cube.fields import CellField
 from lab.figures.cube.films import film
 from lab.figures.cube.render import RenderError, check_rendering, scene_mesh, scene_png, volume_png
 from lab.figures.cube.viewpoint import Viewpoint
+from lab.files.export import film_html
 
 SIZE = (4, 4, 4)
 

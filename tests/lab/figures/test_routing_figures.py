@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from plotly_figures import validated
 
-from cellnet.lattice.geometry import TIERS
 from cellnet.inspection.similarity import ExpertMeasures
+from cellnet.lattice.geometry import TIERS
 from lab.figures.routing import (
     MAX_POINTS,
     ablation_figure,

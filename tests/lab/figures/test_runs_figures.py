@@ -25,8 +25,8 @@ from lab.figures.runs import (
     runs_table,
     settings_table,
 )
-from lab.files.stills import cube_image, panels_image
 from lab.figures.series import Mark
+from lab.files.stills import cube_image, panels_image
 
 
 def make_run(run_id: str, **values: Any) -> RunRecord:

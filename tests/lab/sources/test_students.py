@@ -1,33 +1,20 @@
 """Students to look into: live and stored, their embeddings and what is kept of them; made-up embeddings."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from training_data import PATIENCE, WIDTH, made_up_data, small_service, small_settings
+from training_data import PATIENCE, MadeUpTeacher, made_up_data, small_service, small_settings
 
 from cellnet.errors import RunError
-from cellnet.inspection.carrier import FloatArray, inspect
+from cellnet.inspection import inspect
 from cellnet.student.damage import Intervention
-from cellnet.settings import Settings
-from lab import students
+from lab.sources import students
 from lab.sources.students import LIVE, Student, StudentShelf
 from lab.training import Phase, Snapshot, TrainingService
-
-
-class MadeUpTeacher:
-    """Embeds each text by a seed drawn from it, and counts how often it is asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, ...]] = []
-
-    def __call__(self, settings: Settings, texts: Sequence[str]) -> FloatArray:
-        self.asked.append(tuple(texts))
-        seeds = [sum(text.encode()) for text in texts]
-        return np.stack([np.random.default_rng(s).normal(size=WIDTH) for s in seeds]).astype(np.float32)
 
 
 @pytest.fixture

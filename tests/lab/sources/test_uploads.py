@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cellnet.errors import DataError
-from lab import uploads
+from lab.sources import uploads
 from lab.sources.uploads import UPLOADS, list_uploads, remove_upload, store_upload
 
 

@@ -11,11 +11,11 @@ from training_data import PATIENCE, small_service, small_settings
 from cellnet.data import sentences as core
 from cellnet.data.docstrings import standard_library
 from cellnet.settings import with_changes
-from lab.work.embedding import JobPhase
 from lab.server import get_embedding_job, install_service
 from lab.training import TrainingService
+from lab.work.embedding import JobPhase
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LINES = [f"Sentence number {n} of a small file." for n in range(80)]
 
 

@@ -16,13 +16,13 @@ from training_data import PATIENCE, small_settings
 from cellnet.errors import DataError
 from cellnet.evaluation import Evaluation
 from cellnet.settings import with_changes
-from lab.work.evaluations import Evaluated, Evaluations, Stage, Wish, evaluate_student
 from lab.figures.evaluate import differences_figure, gains_figure, novelty_figure, silenced_figure
-from lab.work.jobs import Answer
 from lab.server import install_service
 from lab.sources.students import StudentShelf
 from lab.training import Phase, TrainingService
 from lab.views.evaluate.page import scores_markup
+from lab.work.evaluations import Evaluated, Evaluations, Stage, Wish, evaluate_student
+from lab.work.jobs import Answer
 
 
 def measured(app: AppTest) -> AppTest:

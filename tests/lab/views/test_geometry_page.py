@@ -13,7 +13,7 @@ from lab.server import install_service
 from lab.training import TrainingService
 from lab.views.geometry.planner import from_link, to_link
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LOCAL = "geometry.0.lattice.local_distance_ratio"
 FILLED = "geometry.2.lattice.local_distance_ratio"
 """The third widget of the ratio, after a preset and a button that filled an empty tier."""

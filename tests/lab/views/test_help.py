@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 from streamlit.proto.LabelVisibility_pb2 import LabelVisibility
 from streamlit.testing.v1 import AppTest
-from test_students import MadeUpTeacher
-from training_data import PATIENCE, small_service, small_settings
+from training_data import PATIENCE, MadeUpTeacher, small_service, small_settings
 
 from lab.server import get_embedding_job, install_service
 from lab.sources.students import StudentShelf
 from lab.training import Phase, TrainingService
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 VIEWS = {
     "geometry": [{}],
     "lattice": [

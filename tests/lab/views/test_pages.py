@@ -16,7 +16,7 @@ from lab.presets import FIRST_LIMIT, FIRST_RUN, lab_preset
 from lab.server import install_service
 from lab.training import Phase, Snapshot, TrainingService
 
-MAIN = Path(__file__).parents[2] / "lab" / "main.py"
+MAIN = Path(__file__).parents[3] / "lab" / "main.py"
 Install = Callable[..., TrainingService]
 
 

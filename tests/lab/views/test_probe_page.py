@@ -7,17 +7,16 @@ from typing import Any
 import pytest
 from lattice_page import charts, sent
 from streamlit.testing.v1 import AppTest
-from test_students import MadeUpTeacher
-from training_data import PATIENCE, small_service, small_settings
+from training_data import PATIENCE, MadeUpTeacher, small_service, small_settings
 
 from cellnet.errors import TeacherError
-from cellnet.inspection.carrier import FloatArray
+from cellnet.inspection import FloatArray
 from cellnet.settings import Settings
 from lab.server import install_service
 from lab.sources.students import StudentShelf
 from lab.training import Phase, TrainingService
 
-MAIN = Path(__file__).parents[2] / "lab" / "main.py"
+MAIN = Path(__file__).parents[3] / "lab" / "main.py"
 SENTENCES = "A first sentence.\nAnother one."
 Install = Callable[..., TrainingService]
 

@@ -16,7 +16,7 @@ from lab.sources.students import StudentShelf
 from lab.training import Phase, TrainingService
 from lab.views.runs.table import MOST_MEGABYTES
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def embed(settings: Settings, texts: object) -> np.ndarray:

@@ -12,8 +12,8 @@ from cellnet.settings import Settings, with_changes
 from cellnet.teacher import EmbeddingCancelled
 from cellnet.training import TrainingData
 from cellnet.training.data import Progress
-from lab.work.embedding import EmbeddingJob, JobPhase
 from lab.training import Phase, TrainingService
+from lab.work.embedding import EmbeddingJob, JobPhase
 
 
 class SlowTeacher:

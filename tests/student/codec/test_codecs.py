@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from cellnet.settings import EmbeddingSettings, InitSettings
 from cellnet.student.codec import AutoencoderTransformer, EmbeddingTransformer, fit_pca, make_codec
 from cellnet.student.layers import initialize
-from cellnet.settings import EmbeddingSettings, InitSettings
 
 TYPES = ("linear", "autoencoder", "attention", "hierarchical")
 STATE = 4

@@ -7,11 +7,8 @@ import torch
 from jaxtyping import TypeCheckError
 from torch import Tensor
 
-from cellnet.student.experts import DistantExpert, FunctionalExpert, GatingNetwork, LocalExpert
-from cellnet.student.experts.attention import NeighborAttention
 from cellnet.lattice.chunker import AdaptiveChunker
 from cellnet.lattice.connections import ConnectionIndex, TierConnections
-from cellnet.student.layers import initialize
 from cellnet.settings import (
     AdaptiveChunkerSettings,
     DistantExpertSettings,
@@ -23,6 +20,9 @@ from cellnet.settings import (
     MemorySettings,
     NeighborSettings,
 )
+from cellnet.student.experts import DistantExpert, FunctionalExpert, GatingNetwork, LocalExpert
+from cellnet.student.experts.attention import NeighborAttention
+from cellnet.student.layers import initialize
 
 LATTICE = LatticeSettings(
     dimensions=(4, 5, 3), adaptive_radius_ratio=0.3, local_distance_ratio=0.7, functional_distance_ratio=1.0

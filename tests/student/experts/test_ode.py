@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from cellnet.settings.groups import OdeMethod
 from cellnet.student.experts.field import DrivenField
 from cellnet.student.experts.ode import integrate
-from cellnet.settings.groups import OdeMethod
 
 MATRIX = torch.tensor([[-0.5, 2.0, 0.0], [-2.0, -0.3, 0.4], [0.1, 0.0, 0.6]], dtype=torch.float64)
 

@@ -12,8 +12,8 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from lab.assets import asset_url
-from lab.figures.colors import EXPERT_COLORS, hex_to_rgb
 from lab.components.cube import EMPTY
+from lab.figures.colors import EXPERT_COLORS, hex_to_rgb
 
 CUBE = ".cellnet-cube"
 CURVES = ".cellnet-curves"
