@@ -14,7 +14,7 @@ from torchdiffeq import odeint
 
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.settings import Settings
-from cellnet.settings.groups import OdeMethod
+from cellnet.settings.student import OdeMethod
 
 _FINE_STEPS = 200
 _SOFTNESS = 4.0

@@ -1,40 +1,30 @@
 """Settings: one frozen, validated tree for Python, the command line and the browser."""
 
 from cellnet.settings.base import SettingsGroup
-from cellnet.settings.files import (
-    LIVE_SETTINGS,
-    differences,
-    flat_fields,
-    from_toml,
-    get_value,
-    load_toml,
-    save_toml,
-    to_toml,
-    with_changes,
-)
-from cellnet.settings.groups import (
-    AdaptiveChunkerSettings,
-    DataSettings,
-    DecoderSettings,
-    DeviceSettings,
-    DistanceThresholds,
+from cellnet.settings.data import DataSettings
+from cellnet.settings.decoder import DecoderSettings
+from cellnet.settings.embedding import EmbeddingSettings
+from cellnet.settings.files import from_toml, load_toml, save_toml, to_toml
+from cellnet.settings.lattice import DistanceThresholds, LatticeSettings, NeighborSettings
+from cellnet.settings.loss import LossSettings
+from cellnet.settings.presets import PRESET_NAMES, preset
+from cellnet.settings.student import (
     DistantExpertSettings,
-    EmbeddingSettings,
     FunctionalExpertSettings,
     GateSettings,
     InitSettings,
-    LatticeSettings,
     LocalExpertSettings,
-    LoggingSettings,
-    LossSettings,
-    MemorySettings,
     ModelSettings,
-    NeighborSettings,
-    Settings,
-    TrainingSettings,
+)
+from cellnet.settings.system import (
+    AdaptiveChunkerSettings,
+    DeviceSettings,
+    LoggingSettings,
+    MemorySettings,
     UnifiedOptimizerSettings,
 )
-from cellnet.settings.presets import PRESET_NAMES, preset
+from cellnet.settings.training import TrainingSettings
+from cellnet.settings.tree import LIVE_SETTINGS, Settings, differences, flat_fields, get_value, with_changes
 
 __all__ = [
     "LIVE_SETTINGS",

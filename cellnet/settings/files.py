@@ -1,4 +1,4 @@
-"""Settings as TOML text and as flat ``group.key`` pairs."""
+"""Settings as TOML text and files."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from pydantic.fields import FieldInfo
 
 from cellnet.errors import SettingsError
-from cellnet.settings.base import SettingsGroup, shown
-from cellnet.settings.groups import Settings
+from cellnet.settings.tree import Settings, with_changes
 
 MAX_TOML_BYTES = 65_536
 
@@ -63,58 +61,3 @@ def _flatten(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from ((f"{key}.{below}", item) for below, item in value.items())
         else:
             yield key, value
-
-
-def with_changes(settings: Settings, changes: Mapping[str, Any]) -> Settings:
-    """Return settings with ``{"group.key": value}`` applied and everything validated again.
-
-    Raises:
-        SettingsError: on unknown keys, wrong types or impossible values.
-    """
-    tree: dict[str, Any] = settings.model_dump()
-    problems: dict[str, str] = {}
-    for name, value in changes.items():
-        group, dot, key = name.partition(".")
-        if group not in tree:
-            problems[name] = f"unknown setting (value {shown(value)}); known groups: {', '.join(tree)}"
-        elif not (dot and key):
-            problems[name] = f"{shown(value)} is not possible for a group; set one of its keys, {group}.KEY"
-        else:
-            tree[group][key] = value
-    if problems:
-        raise SettingsError(problems=problems)
-    return Settings(**tree)
-
-
-def flat_fields() -> Iterator[tuple[str, FieldInfo]]:
-    """Yield every setting of the tree as (``group.key``, its field)."""
-    for group, group_field in Settings.model_fields.items():
-        kind = group_field.annotation
-        assert isinstance(kind, type)
-        assert issubclass(kind, SettingsGroup)
-        for key, field in kind.model_fields.items():
-            yield f"{group}.{key}", field
-
-
-def is_live(field: FieldInfo) -> bool:
-    """Whether the setting may change while a training runs."""
-    extra = field.json_schema_extra
-    return isinstance(extra, dict) and bool(extra["live"])
-
-
-LIVE_SETTINGS: frozenset[str] = frozenset(name for name, field in flat_fields() if is_live(field))
-
-
-def differences(before: Settings, after: Settings) -> dict[str, tuple[Any, Any]]:
-    """Return ``{"group.key": (before, after)}`` for every setting that differs."""
-    return {
-        name: (old, new)
-        for name, _ in flat_fields()
-        if (old := get_value(before, name)) != (new := get_value(after, name))
-    }
-
-
-def get_value(settings: Settings, name: str) -> Any:
-    """Return the value of ``group.key``."""
-    group, _, key = name.partition(".")
-    return getattr(getattr(settings, group), key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cellnet.errors import SettingsError
-from cellnet.settings.groups import Settings
+from cellnet.settings.tree import Settings
 
 _BALANCED_RATIOS = {
     "adaptive_radius_ratio": 0.22,

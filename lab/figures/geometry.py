@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from cellnet.lattice.distances import distance_table
 from cellnet.lattice.geometry import TIERS
-from cellnet.settings import Settings
-from cellnet.settings.groups import LatticeSettings
+from cellnet.settings import LatticeSettings, Settings
 from cellnet.student.cost import StepCost, predict_seconds, step_cost
 from lab.figures.colors import EXPERT_COLORS
 from lab.figures.cube.scenes import Scene, category_scene

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cellnet.settings.groups import OdeMethod
+from cellnet.settings.student import OdeMethod
 from cellnet.student.experts.ode import integrate
 from cellnet.student.layers import ChangeLinear
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchdiffeq import odeint
 
-from cellnet.settings.groups import OdeMethod
+from cellnet.settings.student import OdeMethod
 
 Field = Callable[[Tensor], Tensor]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cellnet.settings.groups import OdeMethod
+from cellnet.settings.student import OdeMethod
 from cellnet.student.experts.field import DrivenField
 from cellnet.student.experts.ode import integrate
 
