@@ -4,7 +4,7 @@ import os
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import settings as hypothesis_settings
 from jaxtyping import install_import_hook
 
 _ANNOTATED = (
@@ -24,8 +24,25 @@ install_import_hook([f"cellnet.{name}" for name in _ANNOTATED], "beartype.bearty
 torch.set_num_threads(1)
 
 # How long an example takes says more of the machine than of the code.
-settings.register_profile("cellnet", deadline=None)
-settings.load_profile("cellnet")
+hypothesis_settings.register_profile("cellnet", deadline=None)
+hypothesis_settings.load_profile("cellnet")
+
+from cellnet.settings import Settings, preset, with_changes  # noqa: E402 - after the hook
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return with_changes(
+        preset("quickstart"),
+        {
+            "lattice.dimensions": (5, 5, 5),
+            "lattice.adaptive_radius_ratio": 0.35,
+            "model.state_size": 8,
+            "model.steps": 3,
+            "embedding.teacher_width": 32,
+        },
+    )
+
 
 _skipped: list[str] = []
 
