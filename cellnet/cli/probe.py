@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from cellnet.cli.damage import add_damage, damage_from, damage_text, damage_values
 from cellnet.cli.options import add_model_source, add_setting_flags, changes_from
@@ -16,14 +14,12 @@ from cellnet.cli.output import Result, table
 from cellnet.cli.progress import EmbeddingProgress
 from cellnet.decoder import GenerativeDecoder, Match, TextDecoder
 from cellnet.device import open_device
-from cellnet.evaluation import readouts
-from cellnet.inspection import inspect
+from cellnet.inspection import FloatArray, Inspection, inspect
 from cellnet.lattice.geometry import TIERS
-from cellnet.measures import Embeddings, rows_to_host
 from cellnet.runs.loading import LoadedDecoder, load_decoder, load_model
 from cellnet.settings import Settings, with_changes
 from cellnet.student.damage import Intervention
-from cellnet.student.student import CellNet, StudentOutput
+from cellnet.student.student import CellNet
 from cellnet.teacher import Teacher
 from cellnet.training import prepare_data
 
@@ -68,28 +64,26 @@ def run(arguments: argparse.Namespace) -> Result:
             loaded, arguments.decoder or "auto", device, teacher_fingerprint=teacher.fingerprint
         )
     decoder = _decoder(settings, device)
-    taught = torch.from_numpy(teacher.encode(arguments.texts)).to(device)
-    output = model(taught)
-    steps = list(readouts(model, output.surface_in))
-    cosines = torch.stack([F.cosine_similarity(answer, taught) for answer, _ in steps])
-    gates = torch.stack([gate.mean(dim=1) for _, gate in steps if gate is not None])
-    nearest = {"student": decoder.decode(output.embeddings), "teacher": decoder.decode(taught)}
+    taught = teacher.encode(arguments.texts)
+    intact = inspect(model, taught)
+    answers = intact.readouts[:, -1]
+    nearest = {"student": decoder.decode(answers), "teacher": decoder.decode(taught)}
     probes: list[dict[str, Any]] = [
         {
             "text": text,
-            "cosine": float(F.cosine_similarity(output.embeddings[row], taught[row], dim=0)),
-            "cosine_per_step": cosines[:, row].tolist(),
-            "relative_change_per_step": output.lattice.relative_change[:, row].tolist(),
-            "gate_mass": dict(zip(TIERS, gates[:, row].mean(dim=0).tolist(), strict=True)),
-            "surface": _surfaces(output, row),
+            "cosine": float(intact.cosine[row, -1]),
+            "cosine_per_step": intact.cosine[row].tolist(),
+            "relative_change_per_step": intact.relative_change[row].tolist(),
+            "gate_mass": dict(zip(TIERS, intact.gate[row].mean(axis=(0, 1)).tolist(), strict=True)),
+            "surface": _surfaces(intact, row),
             "nearest": {who: [_match(match) for match in matches[row]] for who, matches in nearest.items()},
         }
         for row, text in enumerate(arguments.texts)
     ]
     if not damage.is_none:
-        _add_damage(probes, model, rows_to_host(taught), rows_to_host(output.surface_in), damage, decoder)
+        _add_damage(probes, model, intact, damage, decoder)
     if writer is not None:
-        given = {"student": output.embeddings, "teacher": taught}
+        given = {"student": answers, "teacher": taught}
         _add_written(probes, writer.decoder, settings, given, teacher)
     values = {
         "model": loaded.name,
@@ -108,7 +102,7 @@ def _add_written(
     probes: list[dict[str, Any]],
     writer: GenerativeDecoder,
     settings: Settings,
-    given: dict[str, Tensor],
+    given: dict[str, FloatArray],
     teacher: Teacher,
 ) -> None:
     """Add the sentence that search finds for each embedding, and the candidate that comes nearest to it."""
@@ -116,7 +110,7 @@ def _add_written(
     for who, embeddings in given.items():
         found = writer.write(embeddings, beams=asked.beams, length_penalty=asked.length_penalty)
         nearest = writer.write_nearest(
-            rows_to_host(embeddings), teacher.encode, found=[written.text for written in found]
+            embeddings, teacher.encode, found=[written.text for written in found]
         )
         for probe, written, near in zip(probes, found, nearest, strict=True):
             texts = {"text": written.text, "score": written.score, "nearest": near}
@@ -134,14 +128,12 @@ def _describe_writer(writer: LoadedDecoder) -> dict[str, Any]:
 def _add_damage(
     probes: list[dict[str, Any]],
     model: CellNet,
-    taught: Embeddings,
-    surfaces: Embeddings,
+    intact: Inspection,
     damage: Intervention,
     decoder: TextDecoder,
 ) -> None:
-    """Carry the sentences again, with all steps, intact and damaged; add what the damage did."""
-    intact = inspect(model, taught, surfaces=surfaces)
-    damaged = inspect(model, taught, damage, surfaces=surfaces)
+    """Carry the sentences again through the damaged cube, and add the effect of the damage."""
+    damaged = inspect(model, intact.teacher, damage, surfaces=intact.surface_in)
     matches = decoder.decode(damaged.readouts[:, -1])
     for row, (probe, values) in enumerate(zip(probes, damage_values(intact, damaged), strict=True)):
         probe["damage"] = {**values, "intact_cosine_per_step": intact.cosine[row].tolist()}
@@ -159,21 +151,20 @@ def _match(match: Match) -> dict[str, Any]:
     return {"text": match.text, "cosine": match.score}
 
 
-def _surfaces(output: StudentOutput, row: int) -> dict[str, Any]:
+def _surfaces(intact: Inspection, row: int) -> dict[str, Any]:
     """Describe the code that goes in and channel 0 of the surface read out, each (n, n)."""
-    given, read = output.surface_in[row], output.surface_out[row, ..., 0]
-    both = torch.stack([given.flatten(), read.flatten()]).double()
+    given, read = intact.surface_in[row], intact.surface_out[row, ..., 0]
     return {
         "in": _describe(given),
         "out": _describe(read),
-        "correlation": float(torch.corrcoef(both)[0, 1]),
+        "correlation": float(np.corrcoef(given.ravel(), read.ravel())[0, 1]),
     }
 
 
-def _describe(surface: Tensor) -> dict[str, Any]:
+def _describe(surface: FloatArray) -> dict[str, Any]:
     return {
         "mean": float(surface.mean()),
-        "deviation": float(surface.std()),
+        "deviation": float(surface.std(ddof=1)),
         "min": float(surface.min()),
         "max": float(surface.max()),
         "values": surface.tolist(),
@@ -185,7 +176,7 @@ def _text(probe: dict[str, Any]) -> str:
         [
             (step, cosine, change)
             for step, (cosine, change) in enumerate(
-                zip(probe["cosine_per_step"], _padded(probe), strict=True)
+                zip(probe["cosine_per_step"], [None, *probe["relative_change_per_step"]], strict=True)
             )
         ],
         ("step", "cosine", "relative change"),
@@ -216,9 +207,3 @@ def _text(probe: dict[str, Any]) -> str:
         f"{surfaces}\ncorrelation of in and out {surface['correlation']:.3f}\n"
         f"gate {gate}\n{damage}{nearest}"
     )
-
-
-def _padded(probe: dict[str, Any]) -> list[float | None]:
-    """Line the changes up with steps 0..T: there is none before the first, nor after an early stop."""
-    changes = probe["relative_change_per_step"]
-    return [None, *changes, *[None] * (len(probe["cosine_per_step"]) - 1 - len(changes))]

@@ -4,7 +4,6 @@ from cellnet.evaluation.evaluate import Band, Evaluation, StepGains, evaluate
 from cellnet.evaluation.files import Bank, SentenceReader
 from cellnet.evaluation.intervals import LEVEL, Estimate
 from cellnet.evaluation.lattice import InteriorMeasures, LatticeMeasures, measure_lattice
-from cellnet.evaluation.readouts import readouts
 from cellnet.evaluation.scores import NEIGHBORS, SCORES
 from cellnet.evaluation.subjects import WHO, Pairs
 from cellnet.evaluation.values import as_dict
@@ -29,6 +28,5 @@ __all__ = [
     "evaluate",
     "measure_lattice",
     "parameter_count",
-    "readouts",
     "train_perceptron",
 ]

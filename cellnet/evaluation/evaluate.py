@@ -139,7 +139,6 @@ def evaluate(
         DataError: if there are too few sentences or pairs, or embeddings are of another width.
     """
     _check(model, embeddings, bank, pairs, resamples)
-    model.eval()
     batch_size = model.sentences_at_once(batch_size)
     work = Work(device, batch_size, progress)
     measured = subjects(model, pca, perceptron)

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from cellnet.evaluation.intervals import Numbers
 from cellnet.evaluation.neighbors import Counts, count_nearer, nearest_others, shared_neighbors
-from cellnet.evaluation.readouts import readouts
 from cellnet.evaluation.scores import NEIGHBORS, PerSentence, errors_and_cosines, host, scratch
+from cellnet.inspection import carry
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.measures import Embeddings, parts, rows_to_tensor
 from cellnet.student.student import CellNet
@@ -46,14 +46,17 @@ class StepByStep:
         self._entropy = 0.0
 
     def __call__(self, target: Tensor) -> Tensor:
-        answer, errors = target, []
-        for answer, gate in readouts(self._model, self._model.put_on_surface(target)):
-            errors.append(host(errors_and_cosines(answer, target)[0]))
-            if gate is not None:
-                self._mass += host(gate.double().mean(dim=1).sum(dim=0))
-                self._entropy += float(torch.special.entr(gate.double()).sum(dim=2).mean(dim=1).sum())
-        self._errors.append(np.stack(errors))
-        return answer
+        answers = []
+        for part in carry(self._model, target):
+            steps = part.readouts.unbind(dim=1)
+            self._errors.append(
+                np.stack([host(errors_and_cosines(step, part.teacher)[0]) for step in steps])
+            )
+            gate = part.gate.double()
+            self._mass += host(gate.mean(dim=2).sum(dim=(0, 1)))
+            self._entropy += float(torch.special.entr(gate).sum(dim=3).mean(dim=2).sum())
+            answers.append(steps[-1])
+        return torch.cat(answers)
 
     @property
     def errors(self) -> Numbers:

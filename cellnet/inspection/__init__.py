@@ -1,5 +1,5 @@
 """Looking inside a student: what happens while it carries embeddings, intact and damaged."""
 
-from cellnet.inspection.carrier import FloatArray, Inspection, inspect, inspection_bytes
+from cellnet.inspection.carrier import Carried, FloatArray, Inspection, carry, inspect, inspection_bytes
 
-__all__ = ["FloatArray", "Inspection", "inspect", "inspection_bytes"]
+__all__ = ["Carried", "FloatArray", "Inspection", "carry", "inspect", "inspection_bytes"]

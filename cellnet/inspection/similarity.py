@@ -9,11 +9,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cellnet.measures import Embeddings, parts, rows_to_tensor
+from cellnet.inspection.carrier import carry
+from cellnet.measures import Embeddings
 from cellnet.student.student import CellNet
 
 Wide = npt.NDArray[np.float64]
-_CELLS_AT_ONCE = 2**15
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,6 @@ def measure_experts(
     model: CellNet,
     embeddings: Embeddings,
     *,
-    batch_size: int | None = None,
     surfaces: Embeddings | None = None,
 ) -> ExpertMeasures:
     """Measure what the experts propose for teacher embeddings (n, D), on the model's device.
@@ -67,10 +66,9 @@ def measure_experts(
     are kept of them. All T steps are made.
 
     Args:
-        model: in whatever mode; it is not changed.
+        model: the student.
         embeddings: of the sentences.
-        batch_size: sentences at once; by default as many as have about 32,768 cells together.
-        surfaces: what is put on the surface, (n, e, e), where that is known already.
+        surfaces: their codes (n, e, e), where they are known already.
 
     Raises:
         ValueError: if the embeddings are not (n, D) with n >= 1.
@@ -81,18 +79,13 @@ def measure_experts(
             f"embeddings of shape {embeddings.shape} do not fit; give (n, {width}) with n >= 1"
         )
     device = next(model.parameters()).device
-    if batch_size is None:
-        batch_size = max(1, _CELLS_AT_ONCE // model.settings.lattice.cell_count)
     steps, channels = model.settings.model.steps, model.settings.model.state_size
     sums = torch.zeros(steps, 3 * channels, dtype=torch.float64, device=device)
     moments = torch.zeros(steps, 3 * channels, 3 * channels, dtype=torch.float64, device=device)
     gates = torch.zeros(steps, 3, dtype=torch.float64, device=device)
     examples = len(embeddings) * model.settings.lattice.cell_count
-    for rows in parts(len(embeddings), batch_size):
-        batch = rows_to_tensor(embeddings, rows, device)
-        surface = None if surfaces is None else rows_to_tensor(surfaces, rows, device)
-        output = model(batch, surface_in=surface, keep_trace=True, stop_early=False)
-        for step, trace in enumerate(output.lattice.trace):
+    for part in carry(model, embeddings, surfaces=surfaces):
+        for step, trace in enumerate(part.output.lattice.trace):
             proposals = trace.changes.flatten(2).flatten(0, 1).double()
             sums[step] += proposals.sum(dim=0)
             moments[step] += proposals.T @ proposals

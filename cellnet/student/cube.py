@@ -140,11 +140,11 @@ class Lattice3D(nn.Module):
             steps: number of steps; by default the setting.
             keep_trace: whether to keep states, gate weights and proposals of every step.
             intervention: damage done to the cube on the way; all steps are made then.
-            stop_early: whether a run in evaluation mode may end before the last step.
+            stop_early: whether the run may end before the last step.
 
         Returns:
-            The final states and how they came about. In evaluation mode the run ends early once the
-            relative change of every sample is below ``model.convergence_threshold``.
+            The final states and how they came about. With ``stop_early`` the run ends once the relative
+            change of every sample is below ``model.convergence_threshold``.
 
         Raises:
             ValueError: if the intervention names cells or steps that there are not.
@@ -152,7 +152,7 @@ class Lattice3D(nn.Module):
         index = self.connections(states.device)
         steps = self.settings.model.steps if steps is None else steps
         damage = Damage(intervention, index, steps)
-        may_stop = stop_early and not self.training and not damage.acts
+        may_stop = stop_early and not damage.acts
         threshold = self.settings.model.convergence_threshold if may_stop else 0.0
         current = damage.before(take_rows(states.transpose(0, 1), index.order), 0)
         initial = _to_linear_order(current, index) if damage.acts else states

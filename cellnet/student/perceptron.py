@@ -79,8 +79,6 @@ class Perceptron(nn.Module):
     def put_on_surface(self, embeddings: Float[Tensor, "batch width"]) -> Float[Tensor, "batch edge edge"]:
         """Return the codes as surfaces (B, n, n), refined as a student's are (`CellNet.put_on_surface`)."""
         surface = self.codec.encode(embeddings)
-        if self.training:
-            return surface
         return refine(
             surface,
             embeddings,
@@ -89,9 +87,9 @@ class Perceptron(nn.Module):
             at_once=_CODES_REFINED_AT_ONCE,
         )
 
-    def forward(self, embeddings: Float[Tensor, "batch width"]) -> StudentOutput:
+    def forward(self, embeddings: Float[Tensor, "batch width"], *, refine: bool = True) -> StudentOutput:
         """Carry teacher embeddings (B, D) through the code; the answer is that of a cube without steps."""
-        code = self.put_on_surface(embeddings)
+        code = self.put_on_surface(embeddings) if refine else self.codec.encode(embeddings)
         surface = code.unsqueeze(-1)
         states = surface.flatten(1, 2)
         lattice = LatticeOutput(states, states, states.new_zeros(0, len(states)), False, ())
@@ -139,7 +137,7 @@ def train_perceptron(
     settings = with_changes(student.settings, {**before, "training.max_steps": schedule_steps or steps})
     mlp = Perceptron.like(student)
     mlp.start_from(fit_pca(data.train) if pca is None else pca)
-    mlp.to(device).train()
+    mlp.to(device)
     optimizer = make_optimizer(mlp, settings, device)
     losses = make_losses(settings.loss)
     training = settings.training
@@ -157,7 +155,7 @@ def train_perceptron(
             batches.fill(staged)
             batch = torch.from_numpy(staged).to(device, copy=True)
             with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-                output = mlp(batch)
+                output = mlp(batch, refine=False)
             seen = LossInput(batch, output, nothing, settings.lattice.dimensions)
             total = torch.stack(
                 [getattr(settings.loss, name) * losses[name](seen) for name in LOSSES]
@@ -173,7 +171,7 @@ def train_perceptron(
         optimizer.step()
         if progress is not None:
             progress(step + 1, steps)
-    return mlp.eval()
+    return mlp
 
 
 def _concerns_an_mlp(key: str) -> bool:

@@ -155,16 +155,13 @@ class CellNet(SentenceEncoder):
     ) -> Float[Tensor, "batch edge edge"]:
         """Return the surfaces (B, n, n) of teacher embeddings (B, D).
 
-        In evaluation mode the code is refined by ``embedding.refinement_steps`` (see `refine`), for the
-        undamaged cube.
+        The code is refined by ``embedding.refinement_steps`` (see `refine`), for the undamaged cube.
 
         Args:
             embeddings: of the teacher.
             steps: that the cube will make; by default the setting.
         """
         surface = self.codec.encode(embeddings)
-        if self.training:
-            return surface
 
         def read_out(surface: Tensor) -> Tensor:
             return self.carry(surface, steps=steps, stop_early=False).embeddings
@@ -182,6 +179,7 @@ class CellNet(SentenceEncoder):
         embeddings: Float[Tensor, "batch width"],
         *,
         surface_in: Float[Tensor, "batch edge edge"] | None = None,
+        refine: bool = True,
         steps: int | None = None,
         keep_trace: bool = False,
         intervention: Intervention | None = None,
@@ -189,12 +187,17 @@ class CellNet(SentenceEncoder):
     ) -> StudentOutput:
         """Carry teacher embeddings (B, D) through the cube; see `Lattice3D.forward` for other options.
 
+        The answer does not depend on the mode of the module.
+
         Args:
             embeddings: of the teacher.
-            surface_in: where they were put on the surface before, (B, n, n), and need not be again.
+            surface_in: their surfaces (B, n, n), where they are known already.
+            refine: whether codes are refined; training learns from the codes that the encoder makes.
         """
         if surface_in is None:
-            surface_in = self.put_on_surface(embeddings, steps=steps)
+            surface_in = (
+                self.put_on_surface(embeddings, steps=steps) if refine else self.codec.encode(embeddings)
+            )
         return self.carry(
             surface_in,
             steps=steps,

@@ -128,7 +128,7 @@ class StepEngine:
         """Return the raw losses and their weighted sum for teacher embeddings (B, D)."""
         mixed = self.settings.training.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
-            output = self.model(batch, steps=self.lattice_steps)
+            output = self.model(batch, refine=False, steps=self.lattice_steps, stop_early=False)
         raw = self.losses_of(batch, output)
         return raw, total_loss(raw, self.weights)
 

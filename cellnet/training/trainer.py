@@ -249,7 +249,6 @@ class EmbeddingTrainer:
 
     def _make_step(self) -> StepEvent | None:
         begin = time.perf_counter()
-        self.model.train()
         training = self.settings.training
         rate = learning_rate(self._progress.step, training)
         self._let_cube_rest_if_due()
@@ -312,7 +311,6 @@ class EmbeddingTrainer:
         """Let the chunker time forward and backward on the first rows; no weight changes."""
         rows = slice(0, self.settings.training.batch_size)
         batch = rows_to_tensor(self.data.train, rows, self.device)
-        self.model.train()
 
         def time_once() -> float:
             begin = time.perf_counter()
@@ -341,7 +339,6 @@ class EmbeddingTrainer:
 
         With ``until_stop``, a stop ends it between two batches with an exception.
         """
-        self.model.eval()
         self._let_cube_rest_if_due()
         embeddings = self.data.validation
         sums = dict.fromkeys(LOSS_NAMES, 0.0)
@@ -372,7 +369,6 @@ class EmbeddingTrainer:
     @torch.no_grad()
     def measure(self, embeddings: Embeddings) -> ReconstructionMeasures:
         """Measure the student's reconstruction of embeddings (n, D)."""
-        self.model.eval()
         reconstruction = ReconstructionSums(embeddings, self.device)
         for batch, output in self._carried(embeddings):
             reconstruction.add(batch, output.embeddings)

@@ -135,7 +135,7 @@ class Listener:
     def _make_frame(self, step: int) -> CubeFrame:
         begin = time.monotonic()
         trainer = self.session.trainer
-        states, gate, cosine = self.probe.carry(trainer.model, trainer.device)
+        states, gate, cosine = self.probe.carry(trainer.model)
         return CubeFrame(
             number=1 if self._frame is None else self._frame.number + 1,
             step=step,

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch.nn import functional
 
+from cellnet.inspection import inspect
 from cellnet.student.student import CellNet
 from cellnet.training import TrainingData
 
@@ -57,18 +56,7 @@ class Probe:
         text = texts[row] if texts else "the first held-out embedding"
         return cls(text, np.array(data.validation[row : row + 1], dtype=np.float32))
 
-    @torch.no_grad()
-    def carry(
-        self, model: CellNet, device: torch.device
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], float]:
-        """Send the sentence through the cube: states (T + 1, N, C), gate (T, N, 3) and the cosine.
-
-        The model is put in training mode, in which it makes all T steps, however settled the states are.
-        """
-        embedding = torch.from_numpy(self.embedding).to(device)
-        output = model.train()(embedding, keep_trace=True)
-        trace = output.lattice.trace
-        states = torch.stack([output.lattice.initial[0], *(step.states[0] for step in trace)])
-        gate = torch.stack([step.gate[0] for step in trace])
-        cosine = functional.cosine_similarity(output.embeddings.float(), embedding)
-        return states.float().cpu().numpy(), gate.float().cpu().numpy(), float(cosine)
+    def carry(self, model: CellNet) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], float]:
+        """Send the sentence through the cube: states (T + 1, N, C), gate (T, N, 3) and the cosine."""
+        carried = inspect(model, self.embedding)
+        return carried.states[0], carried.gate[0], float(carried.cosine[0, -1])

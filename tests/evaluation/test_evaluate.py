@@ -14,9 +14,9 @@ from cellnet.evaluation import (
     as_dict,
     evaluate,
     measure_lattice,
-    readouts,
 )
 from cellnet.evaluation.lattice import participation_ratio
+from cellnet.inspection import carry
 from cellnet.proof.subject import draw_last_layers
 from cellnet.settings import Settings
 from cellnet.student.codec import PCA, fit_pca
@@ -56,14 +56,13 @@ def drawn_pairs(count: int = 40, width: int = 32) -> Pairs:
 
 def test_read_outs_step_by_step_end_where_the_whole_run_ends(settings: Settings, model: CellNet) -> None:
     embeddings = torch.from_numpy(random_data(settings, 16).train)
+    [part] = carry(model, embeddings)
     with torch.no_grad():
-        answers = list(readouts(model, model.put_on_surface(embeddings)))
-        assert len(answers) == 4
-        assert torch.equal(answers[-1][0], model(embeddings).embeddings)
-        assert torch.equal(answers[1][0], model(embeddings, steps=1).embeddings)
-        gates = [gate for _, gate in answers if gate is not None]
-        assert len(gates) == 3
-        assert torch.equal(gates[2], model(embeddings, keep_trace=True).lattice.trace[2].gate)
+        assert part.readouts.shape[1] == 4
+        assert torch.equal(part.readouts[:, -1], model(embeddings).embeddings)
+        assert torch.equal(part.readouts[:, 1], model(embeddings, steps=1).embeddings)
+        assert part.gate.shape[1] == 3
+        assert torch.equal(part.gate[:, 2], model(embeddings, keep_trace=True).lattice.trace[2].gate)
 
 
 def test_a_fresh_student_is_pca_and_its_experts_are_worth_nothing(

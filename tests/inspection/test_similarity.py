@@ -55,7 +55,7 @@ def test_the_experts_measures_are_those_of_all_cells_and_sentences() -> None:
     model = CellNet(with_changes(preset("quickstart"), small))
     draw_last_layers(model)
     rows = np.random.default_rng(3).normal(size=(5, WIDTH)).astype(np.float32)
-    found = measure_experts(model.eval(), rows, batch_size=2)
+    found = measure_experts(model, rows)
     with torch.no_grad():
         trace = model(torch.from_numpy(rows), keep_trace=True).lattice.trace
     assert found.sentences == 5
@@ -73,7 +73,7 @@ def test_the_experts_measures_are_those_of_all_cells_and_sentences() -> None:
         np.testing.assert_allclose(found.gate_mean[step], gate, rtol=1e-5)
     with torch.no_grad():
         surfaces = model.put_on_surface(torch.from_numpy(rows)).numpy()
-    again = measure_experts(model, rows, batch_size=2, surfaces=surfaces)
+    again = measure_experts(model, rows, surfaces=surfaces)
     np.testing.assert_allclose(again.similarity, found.similarity, rtol=1e-6)
     with pytest.raises(ValueError, match=r"\(n, 20\)"):
         measure_experts(model, rows[:, :3])

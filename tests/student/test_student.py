@@ -263,10 +263,13 @@ def test_a_refined_code_brings_the_answer_nearer(kind: str) -> None:
     assert model.settings.embedding.refinement_steps == 6
 
 
-def test_codes_are_not_refined_while_the_student_trains() -> None:
+def test_codes_are_refined_in_either_mode_unless_told_otherwise() -> None:
     y = torch.randn(6, 20, generator=torch.Generator().manual_seed(1))
-    model = refined(6).train()
-    assert torch.equal(model(y).surface_in, refined(0)(y).surface_in)
+    model = refined(6)
+    assert torch.equal(model(y, refine=False).surface_in, refined(0)(y).surface_in)
+    evaluated = model.eval()(y).surface_in
+    assert torch.equal(model.train()(y).surface_in, evaluated)
+    assert not torch.equal(evaluated, refined(0)(y).surface_in)
 
 
 def test_a_code_is_refined_for_the_steps_that_the_cube_makes() -> None:

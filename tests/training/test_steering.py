@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
 from cellnet.settings import Settings, with_changes
@@ -116,7 +117,7 @@ def press_in_second_batch(
     measure = trainer.engine.losses_of
 
     def press(batch: Tensor, output: StudentOutput) -> Any:
-        if not trainer.model.training:
+        if not torch.is_grad_enabled():
             sizes.append(len(batch))
             if len(sizes) == 2:
                 getattr(trainer, name)()
