@@ -135,8 +135,9 @@ def _steps(values: dict[str, Any]) -> str:
 
 def _experts(values: dict[str, Any]) -> str:
     experts, intervals = values["experts"], values["intervals"]["expert_ablation"]
+    names = experts["order"]
     rows = []
-    for place, name in enumerate(experts["order"]):
+    for place, name in enumerate(names):
         low, high = intervals[name]
         rows.append(
             (
@@ -144,10 +145,10 @@ def _experts(values: dict[str, Any]) -> str:
                 values["gate_mass"][name],
                 f"{values['expert_ablation'][name]:+.2%} [{low:+.2%}, {high:+.2%}]",
                 _mean([step[place] for step in experts["output_norm"]]),
-                *(_mean([step[place][other] for step in experts["cka"]]) for other in range(len(experts["order"]))),
+                *(_mean([step[place][other] for step in experts["cka"]]) for other in range(len(names))),
             )
         )
-    similar = (f"CKA {name}" for name in experts["order"])
+    similar = (f"CKA {name}" for name in names)
     header = ("expert", "gate mass", "loss when silenced", "output rms", *similar)
     return (
         f"{table(rows, header)}\ngate entropy (1 is even): {values['gate_entropy']:.3f}; "

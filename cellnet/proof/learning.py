@@ -75,7 +75,9 @@ def _idle_weights(model: CellNet) -> dict[str, Tensor]:
     idle: dict[str, Tensor] = {}
     for expert, tier in lattice.tier_of.items():
         if not len(moves[tier]):
-            alone, among = (_reached_weights(getattr(lattice, expert), model, full) for full in (False, True))
+            alone, among = (
+                _reached_weights(getattr(lattice, expert), model, full) for full in (False, True)
+            )
             for name, reached in among.items():
                 if bool((reached & ~alone[name]).any()):
                     idle[f"{expert}.{name}"] = reached & ~alone[name]

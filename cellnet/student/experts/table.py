@@ -52,7 +52,9 @@ def register_expert(name: str, make: Callable[[int, Any], nn.Module], *, setting
         taken = ", ".join((*EXPERTS, *_LATTICE_PARTS))
         raise ValueError(f"{name!r} cannot name an expert: give an identifier other than {taken}")
     if settings not in Settings.model_fields:
-        raise ValueError(f"{settings!r} is no settings group; use one of {', '.join(Settings.model_fields)}")
+        raise ValueError(
+            f"{settings!r} is no settings group; use one of {', '.join(Settings.model_fields)}"
+        )
     if tier not in TIERS:
         raise ValueError(f"{tier!r} is no tier; use one of {', '.join(TIERS)}")
     EXPERTS[name] = ExpertKind(make, settings, tier)

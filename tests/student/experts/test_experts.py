@@ -193,9 +193,7 @@ def test_a_neighborhood_offers_the_sum_and_the_mean_of_its_tier() -> None:
 def test_a_neighborhood_sums_its_tier_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     whole = TierConnections.sum
-    monkeypatch.setattr(
-        TierConnections, "sum", lambda self, own: calls.append(1) or whole(self, own)
-    )
+    monkeypatch.setattr(TierConnections, "sum", lambda self, own: calls.append(1) or whole(self, own))
     neighborhood = TierNeighborhood(torch.randn(60, 2, 6), functional_tier(16), chunker())
     assert calls == []
     assert neighborhood.mean.shape == neighborhood.sum.shape == (60, 2, 6)
@@ -225,9 +223,7 @@ def test_gate_temperature_is_no_parameter_and_not_saved() -> None:
 def test_wrong_shapes_are_refused_while_tests_run() -> None:
     local, _, _ = experts()
     with pytest.raises(TypeCheckError):
-        local(
-            torch.randn(60, 6), TierNeighborhood(torch.randn(60, 1, 6), functional_tier(16), chunker())
-        )
+        local(torch.randn(60, 6), TierNeighborhood(torch.randn(60, 1, 6), functional_tier(16), chunker()))
 
 
 def test_attention_in_parts_is_the_same_with_the_same_gradient() -> None:
