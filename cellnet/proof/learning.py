@@ -76,7 +76,7 @@ def _idle_weights(model: CellNet) -> dict[str, Tensor]:
     for expert, tier in lattice.tier_of.items():
         if not len(moves[tier]):
             alone, among = (
-                _reached_weights(getattr(lattice, expert), model, full) for full in (False, True)
+                _reached_weights(getattr(lattice, expert), model, full=full) for full in (False, True)
             )
             for name, reached in among.items():
                 if bool((reached & ~alone[name]).any()):
@@ -84,8 +84,8 @@ def _idle_weights(model: CellNet) -> dict[str, Tensor]:
     return idle
 
 
-def _reached_weights(expert: nn.Module, model: CellNet, full: bool) -> dict[str, Tensor]:
-    """Return which weights of an expert get a gradient, among a few cells that all see each other or none."""
+def _reached_weights(expert: nn.Module, model: CellNet, *, full: bool) -> dict[str, Tensor]:
+    """Return which weights of an expert get a gradient in a few cells that see all of them, or none."""
     generator = torch.Generator().manual_seed(SEED)
     size = model.settings.model.state_size
     own = torch.randn(_FEW_CELLS, 2, size, generator=generator, dtype=torch.float64)

@@ -146,7 +146,7 @@ def _mean(mask: Tensor, values: Tensor) -> Tensor:
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, heads: int) -> Tensor:
-    """Attend with a softmax over the neighbors in the mask (N, N); queries, keys and values are (B, N, C)."""
+    """Attend with queries, keys and values (B, N, C): a softmax over the neighbors in the mask (N, N)."""
     answers = []
     for q, k, v in zip(*(x.chunk(heads, dim=-1) for x in (query, key, value)), strict=True):
         score = q @ k.transpose(1, 2) / q.shape[-1] ** 0.5

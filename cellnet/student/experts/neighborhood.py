@@ -33,7 +33,7 @@ class Neighborhood(ABC):
 
     @abstractmethod
     def attend(self, query: Tensor, key_and_value: Tensor, attention: NeighborAttention) -> Tensor:
-        """Return what queries (N, B, C) gather from the neighbors' keys and values (N, B, 2C), (N, B, C)."""
+        """Return the context (N, B, C) that queries (N, B, C) gather from keys and values (N, B, 2C)."""
 
 
 class TierNeighborhood(Neighborhood):
