@@ -49,7 +49,7 @@ class Carried:
 
     @property
     def gate(self) -> Tensor:
-        """Weight of each expert at each step, (B, T, N, 3)."""
+        """Weight of each expert at each step, (B, T, N, E)."""
         return torch.stack([step.gate for step in self.output.lattice.trace], dim=1)
 
 
@@ -135,7 +135,12 @@ class Inspection:
 def inspection_bytes(model: CellNet, rows: int) -> int:
     """Return the bytes that an inspection of ``rows`` embeddings keeps, but for the small arrays."""
     cells, steps = model.settings.lattice.cell_count, model.settings.model.steps
-    return 4 * rows * cells * ((steps + 1) * model.settings.model.state_size + steps * 6)
+    return (
+        4
+        * rows
+        * cells
+        * ((steps + 1) * model.settings.model.state_size + steps * 2 * len(model.lattice.tier_of))
+    )
 
 
 def inspect(

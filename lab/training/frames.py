@@ -81,9 +81,7 @@ class FrameSummary(BaseModel):
         if self.format != _FORMAT or counts != (self.lattice_steps,) * 3 or self.cells > _MAX_CELLS:
             raise ValueError("its sizes do not agree")
         if any(len(row) != len(EXPERTS) for row in self.gate_mean):
-            raise ValueError(
-                f"its experts are not the {len(EXPERTS)} of this version: {', '.join(EXPERTS)}"
-            )
+            raise ValueError(f"its experts are not the {len(EXPERTS)} of the table: {', '.join(EXPERTS)}")
         return self
 
     @classmethod

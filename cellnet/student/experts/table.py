@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from torch import nn
 
-from cellnet.lattice.geometry import TIERS, Tier
+from cellnet.lattice.geometry import Tier
 from cellnet.settings import Settings, SettingsGroup
 from cellnet.student.experts.distant import DistantExpert
 from cellnet.student.experts.functional import FunctionalExpert
@@ -46,7 +46,7 @@ def register_expert(name: str, make: Callable[[int, Any], nn.Module], *, setting
     """Add an expert to the table, before any student is made or loaded.
 
     Raises:
-        ValueError: if the name is taken or is not an identifier, or the group or tier does not exist.
+        ValueError: if the name is taken or is not an identifier, or the settings group does not exist.
     """
     if not name.isidentifier() or name in EXPERTS or name in _LATTICE_PARTS:
         taken = ", ".join((*EXPERTS, *_LATTICE_PARTS))
@@ -55,8 +55,6 @@ def register_expert(name: str, make: Callable[[int, Any], nn.Module], *, setting
         raise ValueError(
             f"{settings!r} is no settings group; use one of {', '.join(Settings.model_fields)}"
         )
-    if tier not in TIERS:
-        raise ValueError(f"{tier!r} is no tier; use one of {', '.join(TIERS)}")
     EXPERTS[name] = ExpertKind(make, settings, tier)
 
 
