@@ -21,8 +21,8 @@ MAX_KEPT_BYTES = 10**9
 """Most bytes that one inspection keeps."""
 _WORKING_BYTES = 2**28
 """About how much one part of the batch may take while it is carried."""
-_WORKING_FACTOR = 6
-"""A part takes this many times what is kept of it: proposals of three experts, and both orders of cells."""
+_ORDERS_FACTOR = 3
+"""A part takes this many times what is kept of it, and once more for each expert's proposals."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def carry(
         surfaces: their codes (n, e, e), where they are known already; damage does not change them.
     """
     like = next(model.parameters())
-    size = max(1, _WORKING_BYTES // (inspection_bytes(model, 1) * _WORKING_FACTOR))
+    working = inspection_bytes(model, 1) * (_ORDERS_FACTOR + len(model.lattice.tier_of))
+    size = max(1, _WORKING_BYTES // working)
     for rows in parts(len(embeddings), size):
         teacher = _part(embeddings, rows, like)
         surface = None if surfaces is None else _part(surfaces, rows, like)

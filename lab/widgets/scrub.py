@@ -21,7 +21,7 @@ from lab.widgets.source import CELL, STEP, choose_step
 LATTICE_STEP: Final = Choice("lattice_step")
 """Of the session, like what `lab.widgets.source` has: the step of the forward pass."""
 LATTICE_STEP_HELP: Final = (
-    "0 is the sentence as it enters on the surface; then the three experts act, step by step."
+    "0 is the sentence as it enters on the surface; then the experts act, step by step."
 )
 
 

@@ -76,7 +76,7 @@ def test_parts_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     model, damage = make(), Intervention(noise=0.2, lesioned=(3,), from_step=1)
     whole = inspect(model, embeddings(), damage)
     monkeypatch.setattr(
-        inspection, "_WORKING_BYTES", 2 * inspection._WORKING_FACTOR * inspection_bytes(model, 1)
+        inspection, "_WORKING_BYTES", 2 * (inspection._ORDERS_FACTOR + 3) * inspection_bytes(model, 1)
     )
     parts = inspect(model, embeddings(), damage)
     for name in ("states", "gate", "readouts", "cosine", "relative_change", "surface_out"):
