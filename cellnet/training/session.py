@@ -11,9 +11,10 @@ from typing import Any, Self, cast
 
 from torch import Tensor
 
-from cellnet.checkpoints import load_checkpoint, remove_stale
+from cellnet.checkpoints import load_checkpoint
 from cellnet.device import describe_device
 from cellnet.errors import CheckpointError, RunError
+from cellnet.files import remove_stale
 from cellnet.measures import ReconstructionMeasures
 from cellnet.runs import RunRecord, RunState, RunStore, choose_checkpoint
 from cellnet.runs.metrics import MetricRow
