@@ -6,7 +6,7 @@ from cellnet.settings.decoder import DecoderSettings
 from cellnet.settings.embedding import EmbeddingSettings
 from cellnet.settings.files import from_toml, load_toml, save_toml, to_toml
 from cellnet.settings.lattice import DistanceThresholds, LatticeSettings, NeighborSettings
-from cellnet.settings.loss import LossSettings
+from cellnet.settings.loss import LOSS_NAMES, LOSSES, LossSettings
 from cellnet.settings.presets import PRESET_NAMES, preset
 from cellnet.settings.student import (
     DistantExpertSettings,
@@ -28,6 +28,8 @@ from cellnet.settings.tree import LIVE_SETTINGS, Settings, differences, flat_fie
 
 __all__ = [
     "LIVE_SETTINGS",
+    "LOSSES",
+    "LOSS_NAMES",
     "PRESET_NAMES",
     "AdaptiveChunkerSettings",
     "DataSettings",

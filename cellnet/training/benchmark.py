@@ -24,7 +24,7 @@ class StepTimes:
 
     device: str
     precision: str
-    cuda_graphs: bool
+    engine: str
     batch: int
     dimensions: tuple[int, int, int]
     steps: int
@@ -59,7 +59,7 @@ def measure_step_time(settings: Settings, *, steps: int = 20, warmup: int = 5) -
     return StepTimes(
         device=describe_device(trainer.device),
         precision=settings.training.precision,
-        cuda_graphs=trainer.engine.uses_graphs,
+        engine=trainer.learner.engine.name,
         batch=settings.training.batch_size,
         dimensions=settings.lattice.dimensions,
         steps=steps,

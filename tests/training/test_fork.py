@@ -71,7 +71,7 @@ def test_a_fork_has_the_weights_of_the_checkpoint_and_a_life_of_its_own(
         for name, tensor in trainer.model.state_dict().items():
             assert torch.equal(tensor, weights[name]), name
         assert trainer.step_count == 0
-        assert trainer.optimizer.state_dict()["state"] == {}
+        assert trainer.learner.optimizer.state_dict()["state"] == {}
         assert trainer.settings.lattice.local_distance_ratio == 0.3
         assert trainer.settings.loss.diversity == 0.7  # as it was when the checkpoint was written
         assert trainer.train() is TrainerState.FINISHED
