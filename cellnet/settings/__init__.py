@@ -24,7 +24,16 @@ from cellnet.settings.system import (
     UnifiedOptimizerSettings,
 )
 from cellnet.settings.training import TrainingSettings
-from cellnet.settings.tree import LIVE_SETTINGS, Settings, differences, flat_fields, get_value, with_changes
+from cellnet.settings.tree import (
+    LIVE_SETTINGS,
+    Settings,
+    describe,
+    differences,
+    flat_fields,
+    get_value,
+    marked,
+    with_changes,
+)
 
 __all__ = [
     "LIVE_SETTINGS",
@@ -52,11 +61,13 @@ __all__ = [
     "SettingsGroup",
     "TrainingSettings",
     "UnifiedOptimizerSettings",
+    "describe",
     "differences",
     "flat_fields",
     "from_toml",
     "get_value",
     "load_toml",
+    "marked",
     "preset",
     "save_toml",
     "to_toml",

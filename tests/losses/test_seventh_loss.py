@@ -1,4 +1,4 @@
-"""A further loss is one class and one line of the table: added to a copy of the package, it is used by all."""
+"""A further loss is one class and one line: added to a copy of the package, it is used everywhere."""
 
 import json
 import os
@@ -25,7 +25,7 @@ class SmallnessLoss(Loss):
     def __call__(self, batch: LossInput) -> Tensor:
         return batch.output.embeddings.abs().mean()
 '''
-LINE = '    "smallness": LossLine("cellnet.losses.smallness:SmallnessLoss", 0.125, "the size of the answer"),\n'
+LINE = '    "smallness": LossLine("cellnet.losses.smallness:SmallnessLoss", 0.125, "size"),\n'
 TABLE = "LOSSES: dict[str, LossLine] = {\n"
 
 

@@ -704,6 +704,22 @@ def test_stages_and_slow_steps_are_reported() -> None:
     assert trainer.memory()["process"] > 10.0
 
 
+def test_every_hundredth_slow_step_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("cellnet.training.trainer.SLOW_STEPS_IN_A_WARNING", 3)
+    trainer, _ = make_trainer(lattice__target_performance_ms=1e-3)
+    for _ in range(7):
+        trainer.step()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "6 training steps were slower than lattice.target_performance_ms = 0.001 ms" in caplog.text
+    caplog.clear()
+    quick, _ = make_trainer()
+    for _ in range(4):
+        quick.step()
+    assert not caplog.records
+
+
 def test_monitoring_and_counting_can_be_turned_off() -> None:
     trainer, _ = make_trainer(
         optimizer__performance_monitoring_enabled=False, optimizer__cache_statistics=False

@@ -64,6 +64,8 @@ def test_the_table_takes_the_newest_figures_and_else_the_summary() -> None:
         "pca_explained_variance": 0.6,
         "mean_cosine": 0.8,
         "seconds_per_step": 0.25,
+        "share_of_slow_steps": 0.125,
+        "target_ms_per_step": 100.0,
         "device": "cpu",
         "losses": {"train": {"total": 1.5}, "validation": {"total": 1.6}},
     }
