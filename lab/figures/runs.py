@@ -354,6 +354,7 @@ def figures_of(run: RunRecord, train: Latest, validation: Latest) -> dict[str, s
         "seconds per step": _number(row["seconds"]),
         "slow steps": _slow_steps(run.summary),
         "device": row["device"],
+        "engine": run.summary.get("engine", ""),
         "parent": run.parent or "",
         "error": run.error,
     }

@@ -66,6 +66,7 @@ def test_the_table_takes_the_newest_figures_and_else_the_summary() -> None:
         "seconds_per_step": 0.25,
         "share_of_slow_steps": 0.125,
         "target_ms_per_step": 100.0,
+        "engine": "eager",
         "device": "cpu",
         "losses": {"train": {"total": 1.5}, "validation": {"total": 1.6}},
     }
@@ -86,6 +87,7 @@ def test_the_table_takes_the_newest_figures_and_else_the_summary() -> None:
     assert len(runs_table([], {}, {})) == 0
     words = figures_of(runs[0], {}, {})
     assert (words["gain over PCA"], words["steps"]) == ("+0.100", "50 of 100")
+    assert (words["slow steps"], words["engine"]) == ("12.5% over 100 ms", "eager")
 
 
 def test_filters_ask_for_every_word_every_tag_and_one_of_the_states() -> None:
