@@ -91,10 +91,9 @@ def measure_error(settings: Settings, *, batch: int = 4) -> dict[str, float]:
     model.to(device)
     results = []
     for student, place, kind in ((model, device, torch.float32), (reference, "cpu", torch.float64)):
-        student.train()
         mixed = settings.training.precision == "bfloat16" and kind is torch.float32
         with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-            answer = student(embeddings.to(place, kind)).embeddings
+            answer = student.learn(embeddings.to(place, kind)).embeddings
         (answer * direction.to(place, kind)).sum().backward()
         gradient = torch.cat([p.grad.flatten() for p in student.parameters() if p.grad is not None])
         results.append((answer.detach().double().cpu(), gradient.double().cpu()))
