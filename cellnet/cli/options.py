@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from cellnet.settings import PRESET_NAMES, Settings, flat_fields, load_toml, preset, with_changes
+from cellnet.settings import PRESET_NAMES, Settings, describe, flat_fields, load_toml, preset, with_changes
 
 DEFAULT_PRESET = "quickstart"
 DEFAULT_RUNS = Path("runs")
@@ -122,4 +122,4 @@ def _integers(text: str) -> tuple[int, ...]:
 def _help(field: FieldInfo) -> str:
     extra = field.json_schema_extra
     unit = str(extra["unit"]) if isinstance(extra, dict) else ""
-    return (field.description or "") + (f" Unit: {unit}." if unit else "")
+    return describe(field) + (f" Unit: {unit}." if unit else "")

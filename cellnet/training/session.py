@@ -54,6 +54,7 @@ class TrainingSession:
         self.last_step: StepEvent | None = None
         self.last_validation: ValidationEvent | None = None
         self._seconds: list[float] = []
+        self._slow = 0
         self._rows: list[MetricRow] = []
         self._written = 0.0
         known = store.get(run_id).summary
@@ -207,6 +208,7 @@ class TrainingSession:
             "mean_cosine": validation.measures.mean_cosine if validation else None,
             "mse": validation.measures.mse if validation else None,
             "seconds_per_step": median_high(self._seconds) if self._seconds else None,
+            "share_of_slow_steps": self._slow / len(self._seconds) if self._seconds else None,
             **self._baseline(),
         }
 
@@ -216,6 +218,8 @@ class TrainingSession:
             "pca_explained_variance": self.pca.explained_variance,
             "pca_mean_cosine": self.pca.mean_cosine,
             "device": describe_device(self.trainer.device),
+            "engine": self.trainer.learner.engine.name,
+            "target_ms_per_step": self.trainer.settings.lattice.target_performance_ms,
         }
 
     def close(self) -> None:
@@ -239,6 +243,7 @@ class TrainingSession:
             case StepEvent():
                 self.last_step = event
                 self._seconds.append(event.seconds)
+                self._slow += event.too_slow
                 if event.step % self.trainer.settings.logging.metrics_every == 0:
                     self._rows.append((event.step, "train", _step_metrics(event)))
             case ValidationEvent():
