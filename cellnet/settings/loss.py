@@ -51,7 +51,11 @@ LOSSES: dict[str, LossLine] = {
 LOSS_NAMES: tuple[str, ...] = tuple(LOSSES)
 
 if TYPE_CHECKING:
-    _Weights = SettingsGroup
+
+    class _Weights(SettingsGroup):
+        # A type checker cannot read the table: it takes every other attribute for a weight.
+        def __getattr__(self, name: str) -> float: ...
+
 else:
     _Weights = create_model(
         "_Weights",
