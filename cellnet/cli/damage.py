@@ -14,6 +14,7 @@ from cellnet.inspection.repair import Repair, measure_repair
 from cellnet.lattice.geometry import TIERS, Dimensions
 from cellnet.lattice.regions import AXES, Range, box_cells, layer_cells, random_cells
 from cellnet.student.damage import Intervention
+from cellnet.student.experts import EXPERTS
 
 _FORMS: Final = "box:2-5,2-5,0-7, layer:z=3 or random:0.1"
 _PARTS: Final = ("total", "lesion", "near", "far")
@@ -31,12 +32,12 @@ def add_damage(parser: argparse.ArgumentParser) -> None:
         metavar="CELLS",
         help=f"cells held at zero: {_FORMS} (a share of all cells); may be given several times",
     )
-    for flag, text in (
-        ("--silence", "drop what this expert proposes"),
-        ("--cut", "let no cell see its neighbors in this tier"),
+    for flag, choices, text in (
+        ("--silence", tuple(EXPERTS), "drop what this expert proposes"),
+        ("--cut", TIERS, "let no cell see its neighbors in this tier"),
     ):
         group.add_argument(
-            flag, action="append", default=[], choices=TIERS, help=f"{text}; may be given several times"
+            flag, action="append", default=[], choices=choices, help=f"{text}; may be given several times"
         )
     group.add_argument(
         "--noise",

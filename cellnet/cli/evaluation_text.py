@@ -7,7 +7,6 @@ from typing import Any
 
 from cellnet.cli.output import table
 from cellnet.evaluation import SCORES, WHO
-from cellnet.lattice.geometry import TIERS
 
 _NAMES = {"student": "student", "teacher": "teacher", "pca": "PCA", "mlp": "MLP"}
 
@@ -136,19 +135,21 @@ def _steps(values: dict[str, Any]) -> str:
 
 def _experts(values: dict[str, Any]) -> str:
     experts, intervals = values["experts"], values["intervals"]["expert_ablation"]
+    names = experts["order"]
     rows = []
-    for place, tier in enumerate(TIERS):
-        low, high = intervals[tier]
+    for place, name in enumerate(names):
+        low, high = intervals[name]
         rows.append(
             (
-                tier,
-                values["gate_mass"][tier],
-                f"{values['expert_ablation'][tier]:+.2%} [{low:+.2%}, {high:+.2%}]",
+                name,
+                values["gate_mass"][name],
+                f"{values['expert_ablation'][name]:+.2%} [{low:+.2%}, {high:+.2%}]",
                 _mean([step[place] for step in experts["output_norm"]]),
-                *(_mean([step[place][other] for step in experts["cka"]]) for other in range(len(TIERS))),
+                *(_mean([step[place][other] for step in experts["cka"]]) for other in range(len(names))),
             )
         )
-    header = ("expert", "gate mass", "loss when silenced", "output rms", *(f"CKA {tier}" for tier in TIERS))
+    similar = (f"CKA {name}" for name in names)
+    header = ("expert", "gate mass", "loss when silenced", "output rms", *similar)
     return (
         f"{table(rows, header)}\ngate entropy (1 is even): {values['gate_entropy']:.3f}; "
         f"silenced, rms and CKA (means over steps) on {experts['sentences']} sentences"

@@ -80,7 +80,7 @@ def _text(
         rows.append((tier, threshold, *asdict(population).values()))
     tiers = table(rows, ("tier", "up to", "offsets", "mean", "min", "max", "edges"))
     notices = "".join(
-        f"\nThe {tier} tier is empty, so its expert sees each cell alone: {remedy}."
+        f"\nThe {tier} tier is empty, so experts that read it see each cell alone: {remedy}."
         for tier, remedy in report.empty_tiers.items()
     )
     parameters = table(

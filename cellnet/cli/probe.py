@@ -15,10 +15,10 @@ from cellnet.cli.progress import EmbeddingProgress
 from cellnet.decoder import GenerativeDecoder, Match, TextDecoder
 from cellnet.device import open_device
 from cellnet.inspection import FloatArray, Inspection, inspect
-from cellnet.lattice.geometry import TIERS
 from cellnet.runs.loading import LoadedDecoder, load_decoder, load_model
 from cellnet.settings import Settings, with_changes
 from cellnet.student.damage import Intervention
+from cellnet.student.experts import EXPERTS
 from cellnet.student.student import CellNet
 from cellnet.teacher import Teacher
 from cellnet.training import prepare_data
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> Result:
             "cosine": float(intact.cosine[row, -1]),
             "cosine_per_step": intact.cosine[row].tolist(),
             "relative_change_per_step": intact.relative_change[row].tolist(),
-            "gate_mass": dict(zip(TIERS, intact.gate[row].mean(axis=(0, 1)).tolist(), strict=True)),
+            "gate_mass": dict(zip(EXPERTS, intact.gate[row].mean(axis=(0, 1)).tolist(), strict=True)),
             "surface": _surfaces(intact, row),
             "nearest": {who: [_match(match) for match in matches[row]] for who, matches in nearest.items()},
         }
@@ -186,7 +186,7 @@ def _text(probe: dict[str, Any]) -> str:
     surfaces = table(
         [(name, *(surface[name][key] for key in keys)) for name in ("in", "out")], ("surface", *keys)
     )
-    gate = ", ".join(f"{tier} {mass:.3f}" for tier, mass in probe["gate_mass"].items())
+    gate = ", ".join(f"{name} {mass:.3f}" for name, mass in probe["gate_mass"].items())
     nearest = "\n".join(
         f"nearest to the {who}\n" + table([(f"{match['cosine']:.3f}", match["text"]) for match in matches])
         for who, matches in probe["nearest"].items()

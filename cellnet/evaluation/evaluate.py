@@ -19,7 +19,6 @@ from cellnet.evaluation.neighbors import Counts, nearest_cosine, nearest_others
 from cellnet.evaluation.scores import NEIGHBORS
 from cellnet.evaluation.sentences import Progress, StepByStep, Work, constant_answer, measure_sentences
 from cellnet.evaluation.subjects import Pairs, subjects
-from cellnet.lattice.geometry import Tier
 from cellnet.measures import Embeddings
 from cellnet.student.codec import PCA
 from cellnet.student.perceptron import Perceptron
@@ -87,9 +86,9 @@ class Evaluation:
     differences: dict[str, Scores]
     novelty: tuple[Band, ...]
     steps: StepGains
-    gate_mass: dict[Tier, float]
+    gate_mass: dict[str, float]
     gate_entropy: float
-    expert_ablation: dict[Tier, Estimate]
+    expert_ablation: dict[str, Estimate]
     lattice: LatticeMeasures
     mean_vector_cosine: float
     sentences: int

@@ -12,10 +12,10 @@ from cellnet.evaluation.intervals import Numbers
 from cellnet.evaluation.neighbors import Progress
 from cellnet.evaluation.scores import errors_and_cosines, host
 from cellnet.inspection.similarity import ExpertMeasures, measure_experts
-from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.lattice.sums import take_rows
 from cellnet.measures import Embeddings, parts, rows_to_tensor
 from cellnet.student.damage import Intervention
+from cellnet.student.experts import EXPERTS
 from cellnet.student.student import CellNet
 
 _INTERIOR_NUMBERS = 2**26
@@ -53,18 +53,18 @@ class LatticeMeasures:
     """
 
     intact_error: Numbers
-    silenced_error: dict[Tier, Numbers]
+    silenced_error: dict[str, Numbers]
     experts: ExpertMeasures
     interior: InteriorMeasures | None
     sentences: int
 
-    def ablation(self, weights: Numbers) -> dict[Tier, Numbers]:
+    def ablation(self, weights: Numbers) -> dict[str, Numbers]:
         """Return the relative rise of the squared error with each expert silenced.
 
         One for each row of weights (R, n), as (R,).
         """
         intact = weights @ self.intact_error
-        return {tier: weights @ error / intact - 1.0 for tier, error in self.silenced_error.items()}
+        return {name: weights @ error / intact - 1.0 for name, error in self.silenced_error.items()}
 
 
 @torch.no_grad()
@@ -89,7 +89,7 @@ def measure_lattice(
     """
     count = len(embeddings)
     intact = np.empty(count)
-    silenced = {tier: np.empty(count) for tier in TIERS}
+    silenced = {name: np.empty(count) for name in EXPERTS}
     numbers = len(model.interior) * model.settings.model.state_size
     moved_on = min(count, max(2, _INTERIOR_NUMBERS // numbers)) if numbers else 0
     moved, surfaces = [], []
@@ -102,9 +102,9 @@ def measure_lattice(
         if rows.start < moved_on:
             change = (output.lattice.final - output.lattice.initial)[: moved_on - rows.start]
             moved.append(take_rows(change.transpose(0, 1), model.interior).transpose(0, 1).flatten(1))
-        for tier in TIERS:
-            answer = model.carry(surface, intervention=Intervention(silenced=frozenset({tier}))).embeddings
-            silenced[tier][rows] = host(errors_and_cosines(answer, target)[0])
+        for name in EXPERTS:
+            answer = model.carry(surface, intervention=Intervention(silenced={name})).embeddings
+            silenced[name][rows] = host(errors_and_cosines(answer, target)[0])
         if progress is not None:
             progress(rows.stop, count)
     interior = None

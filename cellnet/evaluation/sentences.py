@@ -16,8 +16,8 @@ from cellnet.evaluation.intervals import Numbers
 from cellnet.evaluation.neighbors import Counts, count_nearer, nearest_others, shared_neighbors
 from cellnet.evaluation.scores import NEIGHBORS, PerSentence, errors_and_cosines, host, scratch
 from cellnet.inspection import carry
-from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.measures import Embeddings, parts, rows_to_tensor
+from cellnet.student.experts import EXPERTS
 from cellnet.student.student import CellNet
 
 Progress = Callable[[str, int, int], None]
@@ -42,7 +42,7 @@ class StepByStep:
     def __init__(self, model: CellNet) -> None:
         self._model = model
         self._errors: list[Numbers] = []
-        self._mass = np.zeros(len(TIERS))
+        self._mass = np.zeros(len(EXPERTS))
         self._entropy = 0.0
 
     def __call__(self, target: Tensor) -> Tensor:
@@ -64,12 +64,12 @@ class StepByStep:
         return np.concatenate(self._errors, axis=1)
 
     @property
-    def gate(self) -> tuple[dict[Tier, float], float]:
+    def gate(self) -> tuple[dict[str, float], float]:
         """Mean weight of each expert, and the mean entropy over that of an even mixture."""
         errors = self.errors
         passes = (len(errors) - 1) * errors.shape[1]
-        mass = dict(zip(TIERS, (self._mass / passes).tolist(), strict=True))
-        return mass, self._entropy / passes / math.log(len(TIERS))
+        mass = dict(zip(EXPERTS, (self._mass / passes).tolist(), strict=True))
+        return mass, self._entropy / passes / math.log(len(EXPERTS))
 
 
 def constant_answer(embeddings: Embeddings, mean: Tensor, work: Work) -> tuple[Numbers, float]:

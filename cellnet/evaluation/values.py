@@ -9,7 +9,7 @@ from cellnet.evaluation.estimates import Scores
 from cellnet.evaluation.evaluate import Band, Evaluation
 from cellnet.evaluation.intervals import LEVEL, Estimate
 from cellnet.evaluation.subjects import WHO
-from cellnet.lattice.geometry import TIERS
+from cellnet.student.experts import EXPERTS
 
 COMPARED = ("student_minus_pca", "student_minus_mlp")
 
@@ -46,7 +46,7 @@ def as_dict(evaluation: Evaluation) -> dict[str, Any]:
         "gate_entropy": evaluation.gate_entropy,
         "experts": {
             "sentences": lattice.sentences,
-            "order": list(TIERS),
+            "order": list(EXPERTS),
             "output_norm": lattice.experts.output_norms.tolist(),
             "gate_mass": lattice.experts.gate_mean.tolist(),
             "cka": lattice.experts.similarity.tolist(),

@@ -49,7 +49,7 @@ class Carried:
 
     @property
     def gate(self) -> Tensor:
-        """Weight of each expert at each step, (B, T, N, 3)."""
+        """Weight of each expert at each step, (B, T, N, E)."""
         return torch.stack([step.gate for step in self.output.lattice.trace], dim=1)
 
 
@@ -106,8 +106,8 @@ class Inspection:
         surface_out: the surface read out after the last step, (B, n, n, C).
         states: states that each step starts from, and those after the last, (B, T + 1, N, C); damage that
             begins at a step is seen in the states that it starts from.
-        gate: weight of each expert at each step (local, functional, distant), (B, T, N, 3).
-        output_norms: rms over channels of each expert's proposal, before the gate, (B, T, N, 3).
+        gate: weight of each expert at each step, in the order of the table, (B, T, N, E).
+        output_norms: rms over channels of each expert's proposal, before the gate, (B, T, N, E).
         readouts: embeddings read out after each step 0..T, (B, T + 1, D); the last is the reconstruction.
         cosine: between each readout and the teacher, (B, T + 1).
         relative_change: rms(s_t+1 - s_t) / rms(s_t), (B, T).
@@ -135,7 +135,12 @@ class Inspection:
 def inspection_bytes(model: CellNet, rows: int) -> int:
     """Return the bytes that an inspection of ``rows`` embeddings keeps, but for the small arrays."""
     cells, steps = model.settings.lattice.cell_count, model.settings.model.steps
-    return 4 * rows * cells * ((steps + 1) * model.settings.model.state_size + steps * 6)
+    return (
+        4
+        * rows
+        * cells
+        * ((steps + 1) * model.settings.model.state_size + steps * 2 * len(model.lattice.tier_of))
+    )
 
 
 def inspect(

@@ -15,6 +15,7 @@ from cellnet.lattice.geometry import TIERS, Dimensions
 from cellnet.lattice.regions import near_cells, random_cells
 from cellnet.measures import Embeddings, measure_reconstruction
 from cellnet.student.damage import Intervention
+from cellnet.student.experts import EXPERTS
 from cellnet.student.student import CellNet
 
 Wide = npt.NDArray[np.float64]
@@ -110,7 +111,7 @@ def usual_damages(dimensions: Dimensions, seed: int = 0) -> dict[str, Interventi
 
     All act in every step.
     """
-    silenced = {f"silence {tier}": Intervention(silenced={tier}) for tier in TIERS}
+    silenced = {f"silence {name}": Intervention(silenced={name}) for name in EXPERTS}
     cut = {f"cut {tier}": Intervention(cut={tier}) for tier in TIERS}
     lesions = {
         f"lesion {share:.0%}": Intervention(lesioned=random_cells(dimensions, share, seed))

@@ -18,13 +18,13 @@ Wide = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ExpertMeasures:
-    """What the experts do on a set of sentences; the order is local, functional, distant.
+    """What the experts do on a set of sentences; the order is that of the table of experts.
 
     Attributes:
-        similarity: linear CKA between the experts' proposals at each step, (T, 3, 3); NaN where an expert
+        similarity: linear CKA between the experts' proposals at each step, (T, E, E); NaN where an expert
             proposes the same for all cells and sentences.
-        output_norms: rms of what each expert proposes at each step, before the gate, (T, 3).
-        gate_mean: mean weight of each expert at each step, (T, 3).
+        output_norms: rms of what each expert proposes at each step, before the gate, (T, E).
+        gate_mean: mean weight of each expert at each step, (T, E).
         sentences: how many.
     """
 
@@ -80,9 +80,10 @@ def measure_experts(
         )
     device = next(model.parameters()).device
     steps, channels = model.settings.model.steps, model.settings.model.state_size
-    sums = torch.zeros(steps, 3 * channels, dtype=torch.float64, device=device)
-    moments = torch.zeros(steps, 3 * channels, 3 * channels, dtype=torch.float64, device=device)
-    gates = torch.zeros(steps, 3, dtype=torch.float64, device=device)
+    count = len(model.lattice.tier_of)
+    sums = torch.zeros(steps, count * channels, dtype=torch.float64, device=device)
+    moments = torch.zeros(steps, count * channels, count * channels, dtype=torch.float64, device=device)
+    gates = torch.zeros(steps, count, dtype=torch.float64, device=device)
     examples = len(embeddings) * model.settings.lattice.cell_count
     for part in carry(model, embeddings, surfaces=surfaces):
         for step, trace in enumerate(part.output.lattice.trace):
@@ -90,9 +91,9 @@ def measure_experts(
             sums[step] += proposals.sum(dim=0)
             moments[step] += proposals.T @ proposals
             gates[step] += trace.gate.double().sum(dim=(0, 1))
-    squares = moments.diagonal(dim1=1, dim2=2).unflatten(1, (3, channels)).sum(dim=2)
+    squares = moments.diagonal(dim1=1, dim2=2).unflatten(1, (count, channels)).sum(dim=2)
     covariance = moments - sums[:, :, None] * sums[:, None, :] / examples
-    blocks = tuple(slice(place * channels, (place + 1) * channels) for place in range(3))
+    blocks = tuple(slice(place * channels, (place + 1) * channels) for place in range(count))
     return ExpertMeasures(
         similarity=_cka(_host(covariance), blocks),
         output_norms=np.sqrt(_host(squares) / (examples * channels)),

@@ -8,7 +8,6 @@ from collections import defaultdict
 import torch
 from torch import Tensor, nn
 
-from cellnet.lattice.geometry import TIERS
 from cellnet.proof.geometry import dense_masks
 from cellnet.proof.reference import DenseLattice
 from cellnet.proof.subject import EXACT, SEED, Proof, Subject, draw_last_layers
@@ -24,7 +23,7 @@ def prove_called(subject: Subject) -> Proof:
     surface = model.put_on_surface(batch)  # may go through the cube to refine the code
     shapes: defaultdict[str, list[tuple[int, ...]]] = defaultdict(list)
     hooks = []
-    for name in (*TIERS, "gate"):
+    for name in (*model.lattice.tier_of, "gate"):
         part: nn.Module = getattr(model.lattice, name)
 
         def note(_: nn.Module, __: object, answer: Tensor, name: str = name) -> None:
@@ -37,8 +36,8 @@ def prove_called(subject: Subject) -> Proof:
     cells, steps = settings.lattice.cell_count, settings.model.steps
     passed = True
     counts = []
-    for name in (*TIERS, "gate"):
-        width = 3 if name == "gate" else settings.model.state_size
+    for name in (*model.lattice.tier_of, "gate"):
+        width = len(model.lattice.tier_of) if name == "gate" else settings.model.state_size
         passed &= shapes[name] == [(cells, len(batch), width)] * steps
         counts.append(f"{name} {len(shapes[name])}")
     return Proof(
@@ -60,7 +59,8 @@ def prove_reference(subject: Subject) -> Proof:
     states = torch.randn(shape, generator=generator, dtype=torch.float64)
     try:
         temperature = float(dict(lattice.named_buffers())["gate.temperature"])
-        dense = DenseLattice(lattice.state_dict(), temperature, dense_masks(settings), settings)
+        modules = dict(lattice.named_children())
+        dense = DenseLattice(lattice.state_dict(), temperature, dense_masks(settings), settings, modules)
         error, current = 0.0, states
         for entry in lattice(states, keep_trace=True).trace:
             change = dense.step(current) - current

@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from cellnet.lattice.geometry import TIERS, Tier
+from cellnet.lattice.geometry import TIERS
 from cellnet.losses import LossInput, loss_weights, make_losses, total_loss
 from cellnet.proof.geometry import displacements
-from cellnet.proof.subject import SEED, Proof, Subject
+from cellnet.proof.reference import DenseNeighborhood
+from cellnet.proof.subject import SEED, Proof, Subject, draw_last_layers
 from cellnet.student.damage import Intervention
+from cellnet.student.experts import EXPERTS
 from cellnet.student.student import CellNet
 
 _TRAINING_STEPS = 5
@@ -19,6 +21,7 @@ _RATE = 1e-3
 _ROUNDING = 1e-12
 _SMALLEST_CHANGE = 1e-6
 _MOST_NAMES = 4
+_FEW_CELLS = 6
 
 
 def prove_gradients(subject: Subject) -> Proof:
@@ -67,26 +70,35 @@ def _total_loss(model: CellNet, embeddings: Tensor) -> Tensor:
 
 def _idle_weights(model: CellNet) -> dict[str, Tensor]:
     """Return, for weights that read nothing but an empty tier, which elements those are."""
-    empty = [tier for tier, moves in displacements(model.settings).items() if not len(moves)]
-    weights = dict(model.lattice.named_parameters())
-    size = model.settings.model.state_size
-    everything = slice(None)
-    # Rows and columns: the mean's half of an input; query, key and value; and all that reads the context.
-    places: dict[Tier, dict[str, tuple[slice, slice]]] = {
-        "local": {"local.update.0.weight": (everything, slice(size, None))},
-        "functional": {
-            "functional.from_own.weight": (slice(0, 3 * size), everything),
-            "functional.from_context.weight": (everything, everything),
-        },
-        "distant": {"distant.from_mean.weight": (everything, everything)},
-    }
+    lattice, moves = copy.deepcopy(model.lattice), displacements(model.settings)
+    draw_last_layers(lattice)
     idle: dict[str, Tensor] = {}
-    for tier in empty:
-        for name, place in places[tier].items():
-            if name in weights:
-                idle[name] = torch.zeros_like(weights[name], dtype=torch.bool)
-                idle[name][place] = True
+    for expert, tier in lattice.tier_of.items():
+        if not len(moves[tier]):
+            alone, among = (
+                _reached_weights(getattr(lattice, expert), model, full=full) for full in (False, True)
+            )
+            for name, reached in among.items():
+                if bool((reached & ~alone[name]).any()):
+                    idle[f"{expert}.{name}"] = reached & ~alone[name]
     return idle
+
+
+def _reached_weights(expert: nn.Module, model: CellNet, *, full: bool) -> dict[str, Tensor]:
+    """Return which weights of an expert get a gradient in a few cells that see all of them, or none."""
+    generator = torch.Generator().manual_seed(SEED)
+    size = model.settings.model.state_size
+    own = torch.randn(_FEW_CELLS, 2, size, generator=generator, dtype=torch.float64)
+    seen = DenseNeighborhood(own, torch.full((_FEW_CELLS, _FEW_CELLS), full))
+    weights = dict(expert.named_parameters())
+    answer = expert(own, seen)
+    if not answer.requires_grad:
+        return {name: torch.zeros_like(value, dtype=torch.bool) for name, value in weights.items()}
+    direction = torch.randn(answer.shape, generator=generator, dtype=torch.float64)
+    gradients = torch.autograd.grad(
+        (answer * direction).sum(), [*weights.values()], materialize_grads=True, allow_unused=True
+    )
+    return {name: gradient != 0 for name, gradient in zip(weights, gradients, strict=True)}
 
 
 def prove_samples(subject: Subject) -> Proof:
@@ -131,22 +143,22 @@ def prove_ablation(subject: Subject) -> Proof:
     tiers = displacements(subject.settings)
     loss = _unexplained(subject.model(subject.embeddings).embeddings, subject.embeddings)
     rises = {
-        tier: _unexplained(
-            subject.model(subject.embeddings, intervention=Intervention(silenced={tier})).embeddings,
+        name: _unexplained(
+            subject.model(subject.embeddings, intervention=Intervention(silenced={name})).embeddings,
             subject.embeddings,
         )
         / loss
         - 1.0
-        for tier in TIERS
+        for name in EXPERTS
     }
-    counted = [tier for tier in TIERS if len(tiers[tier])]
+    counted = [name for name, kind in EXPERTS.items() if len(tiers[kind.tier])]
     return Proof(
         "ablation",
-        all(abs(rises[tier]) > _SMALLEST_CHANGE for tier in counted),
+        all(abs(rises[name]) > _SMALLEST_CHANGE for name in counted),
         "relative change of the reconstruction loss when silenced: "
         + ", ".join(
-            f"{tier} {rises[tier]:+.2%}" + ("" if tier in counted else " (empty tier, not judged)")
-            for tier in TIERS
+            f"{name} {rise:+.2%}" + ("" if name in counted else " (empty tier, not judged)")
+            for name, rise in rises.items()
         ),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cellnet.lattice.geometry import TIERS, Tier
+from cellnet.lattice.geometry import Tier
 from cellnet.proof.geometry import displacements, shifted_sum, spread
 from cellnet.proof.subject import EXACT, SEED, Proof, Subject
 from cellnet.settings import Settings
@@ -77,11 +77,11 @@ def prove_tiers(subject: Subject) -> Proof:
     [after] = lattice(_disturb(states, start), steps=1, keep_trace=True).trace
     wrong: dict[str, int] = {}
     counts = []
-    for place, tier in enumerate(TIERS):
+    for place, (name, tier) in enumerate(lattice.tier_of.items()):
         seen = spread(start, tiers[tier], settings)
         changed = _differs(before.changes[:, :, place], after.changes[:, :, place])
-        wrong[tier] = int((changed ^ seen).sum())
-        counts.append(f"{tier} {_list((changed.sum(dim=1) - 1).tolist())}")
+        wrong[name] = int((changed ^ seen).sum())
+        counts.append(f"{name} {_list((changed.sum(dim=1) - 1).tolist())}")
     everyone = spread(start, torch.cat(list(tiers.values())), settings)
     wrong["gate"] = int((_differs(before.gate, after.gate) ^ everyone).sum())
     error = _index_error(lattice, tiers, settings)

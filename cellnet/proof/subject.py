@@ -12,6 +12,7 @@ from cellnet.proof.geometry import small_enough
 from cellnet.settings import Settings, with_changes
 from cellnet.student.codec import fit_pca
 from cellnet.student.cube import Lattice3D
+from cellnet.student.experts import EXPERTS, expert_settings
 from cellnet.student.layers import ChangeLinear
 from cellnet.student.student import CellNet
 
@@ -68,7 +69,8 @@ class Subject:
     @property
     def is_adaptive(self) -> bool:
         """Whether an expert integrates with adaptive steps."""
-        return "dopri5" in (self.settings.functional.ode_method, self.settings.distant.ode_method)
+        groups = (expert_settings(name, self.settings) for name in EXPERTS)
+        return any(getattr(group, "ode_method", None) == "dopri5" for group in groups)
 
     def adaptive_remark(self, passed: bool) -> str:
         """Say why a proof that failed had to fail with adaptive steps."""

@@ -72,7 +72,7 @@ class DistantExpertSettings(SettingsGroup):
 
 
 class GateSettings(SettingsGroup):
-    """The gate that mixes the three experts."""
+    """The gate that mixes the experts."""
 
     hidden_size: int = setting(
         32, label="Hidden size", help="Width of the gate's MLP.", ge=1, le=4096, fork="fixed"

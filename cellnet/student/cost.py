@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -14,9 +15,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from cellnet.lattice.distances import distance_table
-from cellnet.settings import EmbeddingSettings, LatticeSettings, Settings
+from cellnet.lattice.geometry import TIERS, Tier
+from cellnet.settings import EmbeddingSettings, LatticeSettings, NeighborSettings, Settings
 from cellnet.student.codec import make_codec
 from cellnet.student.cube import Lattice3D
+from cellnet.student.experts import EXPERTS, ExpertKind
+from cellnet.student.experts.attention import NeighborAttention
 from cellnet.student.surface import place
 from cellnet.student.surface.placement import surface_size
 
@@ -26,10 +30,9 @@ BYTES_PER_PARAMETER: Final = 4 * FLOAT_BYTES
 _INDEX_BYTES: Final = 4
 _KEY_BYTES: Final = 8
 _PADDING: Final = 8
-_SMALL: Final = LatticeSettings(
-    dimensions=(4, 4, 4), adaptive_radius_ratio=0.5, local_distance_ratio=0.6, functional_distance_ratio=0.6
-)
-"""A cube without a functional tier, in which the work for each cell is counted."""
+_SMALL: Final = LatticeSettings(dimensions=(4, 4, 4), adaptive_radius_ratio=0.5)
+"""The cube in which the work for each cell is counted; the tiers over which experts attend are emptied."""
+_SMALL_RATIOS: Final = (0.6, 0.8, 1.0)
 _SMALL_BATCH: Final = 4
 _STATES_BESIDE: Final = 7
 """Sizes of the states that the losses and the way in and out keep."""
@@ -52,7 +55,8 @@ class StepCost:
     Attributes:
         parameters: numbers that are learned.
         connections: neighbors of all cells together, by which a step is so expensive.
-        attention_width: cells that a block of the attention gathers, padding included; 0 without neighbors.
+        attention_width: cells that a block of the attention gathers, padding included, of all experts that
+            attend; 0 without neighbors.
         dense_flops, attention_flops: floating-point operations of layers and of attention, both passes.
         neighbor_bytes: bytes that the sums over neighbors read, both passes.
         lattice_steps: steps of the lattice in a training step, recomputed ones included.
@@ -100,14 +104,16 @@ def step_cost(settings: Settings) -> StepCost:
     """Count what one training step with these settings needs."""
     lattice = settings.lattice
     cells, batch = lattice.cell_count, settings.training.batch_size
-    width = attention_width(lattice, _block_cells(settings))
+    attended = _attended(settings)
+    widths = {tier: attention_width(lattice, _block_cells(settings), tier) for tier in attended}
+    width = sum(widths[tier] for tier in attended)
     connections = _connections(lattice)
     size, steps = settings.model.state_size, settings.model.steps
     rounds = settings.training.accumulation_steps
     recomputed = settings.memory.activation_checkpointing
     passes = (_BACKWARD + recomputed) * rounds
     states = cells * batch
-    state = _state_cost(_without_geometry(settings))
+    state = _state_cost(*_without_geometry(settings))
     parameters = parameter_count(settings)
     codec = codec_parameters(settings.embedding, _surface(settings), size)
     blocks = -(-cells // _block_cells(settings))
@@ -120,9 +126,9 @@ def step_cost(settings: Settings) -> StepCost:
         neighbor_bytes=float((2 + recomputed) * rounds * steps) * connections * batch * size * FLOAT_BYTES,
         lattice_steps=passes / _BACKWARD * steps,
         weight_bytes=parameters * BYTES_PER_PARAMETER,
-        activation_bytes=_activation_bytes(settings, width, blocks),
+        activation_bytes=_activation_bytes(settings, [widths[tier] for tier in attended], blocks),
         index_bytes=connections * _INDEX_BYTES
-        + blocks * width * (_block_cells(settings) + _KEY_BYTES + _INDEX_BYTES),
+        + blocks * sum(widths.values()) * (_block_cells(settings) + _KEY_BYTES + _INDEX_BYTES),
     )
 
 
@@ -139,7 +145,7 @@ def parameter_count(settings: Settings) -> int:
             extractor = placed * size
         case "volume_projection":
             extractor = cells * size
-    return codec + mapper + extractor + _lattice_parameters(_without_geometry(settings))
+    return codec + mapper + extractor + _lattice_parameters(*_without_geometry(settings))
 
 
 def _mixture(settings: Settings) -> int:
@@ -163,17 +169,38 @@ def codec_parameters(embedding: EmbeddingSettings, surface: int, state_size: int
     return sum(parameter.numel() for parameter in codec.parameters())
 
 
+_Experts = tuple[tuple[str, ExpertKind], ...]
+
+
 @lru_cache(maxsize=32)
-def _lattice_parameters(settings: Settings) -> int:
+def _lattice_parameters(settings: Settings, experts: _Experts) -> int:
     with torch.device("meta"):
         lattice = Lattice3D(settings)
     return sum(parameter.numel() for parameter in lattice.parameters())
 
 
-def _without_geometry(settings: Settings) -> Settings:
-    """Settings that are equal for all that have equally many parameters in the lattice."""
-    kept = {"model", "local", "functional", "distant", "gate"}
-    return Settings(**{name: getattr(settings, name).model_dump() for name in kept})
+def _attended(settings: Settings) -> tuple[Tier, ...]:
+    """Return the tier of each attention that a lattice step computes."""
+    return _attentions(*_without_geometry(settings))
+
+
+@lru_cache(maxsize=32)
+def _attentions(settings: Settings, experts: _Experts) -> tuple[Tier, ...]:
+    with torch.device("meta"):
+        lattice = Lattice3D(settings)
+    return tuple(
+        tier
+        for name, tier in lattice.tier_of.items()
+        for part in getattr(lattice, name).modules()
+        if isinstance(part, NeighborAttention)
+    )
+
+
+def _without_geometry(settings: Settings) -> tuple[Settings, _Experts]:
+    """Return what is equal for all lattices with equally many parameters, as a key of what is counted."""
+    kept = {"model", "gate", *(kind.settings for kind in EXPERTS.values())}
+    reduced = Settings(**{name: getattr(settings, name).model_dump() for name in kept})
+    return reduced, tuple(EXPERTS.items())
 
 
 def _surface(settings: Settings) -> int:
@@ -190,12 +217,13 @@ def _block_cells(settings: Settings) -> int:
     return min(wanted, settings.lattice.cell_count)
 
 
-def attention_width(lattice: LatticeSettings, block_cells: int) -> int:
-    """Return how many cells a block in the middle of the cube gathers for the functional tier, padded.
+def attention_width(lattice: LatticeSettings, block_cells: int, tier: Tier = "functional") -> int:
+    """Return how many cells a block in the middle of the cube gathers of a tier, padded.
 
     Exact where a block is a box, as along a Morton curve through edges that are powers of two.
     """
-    bounds = (lattice.local_distance_threshold, lattice.functional_distance_threshold)
+    thresholds = NeighborSettings().get_distance_thresholds(lattice)
+    bounds = list(pairwise((0.0, *thresholds)))[TIERS.index(tier)]
     shape = _block_shape(lattice, block_cells)
     seen = _dilated(lattice.dimensions, lattice.boundary == "toroidal", *bounds, shape)
     return -(-seen // _PADDING) * _PADDING
@@ -255,14 +283,14 @@ class _FlopCounter(TorchDispatchMode):
 
 @dataclass(frozen=True)
 class _StateCost:
-    """What one lattice step costs for one cell of one sample, the functional tier's attention excepted."""
+    """What one lattice step costs for one cell of one sample, attention excepted."""
 
     flops: float
     kept_bytes: float
 
 
 @lru_cache(maxsize=32)
-def _state_cost(settings: Settings) -> _StateCost:
+def _state_cost(settings: Settings, experts: _Experts) -> _StateCost:
     """Count in a small cube what PyTorch computes and keeps in one more lattice step.
 
     Nothing is drawn at random, so that a training in another thread is not disturbed.
@@ -272,7 +300,7 @@ def _state_cost(settings: Settings) -> _StateCost:
 
 
 def _count(settings: Settings, steps: int) -> _StateCost:
-    small = settings.replace(lattice=_SMALL.model_dump())
+    small = settings.replace(lattice=_small_lattice(settings).model_dump())
     with torch.device("meta"):
         lattice = Lattice3D(small)
     lattice.to_empty(device="cpu").train()
@@ -294,13 +322,22 @@ def _count(settings: Settings, steps: int) -> _StateCost:
     return _StateCost(counter.total / count, kept_bytes / count)
 
 
-def _activation_bytes(settings: Settings, width: int, blocks: int) -> int:
+def _small_lattice(settings: Settings) -> LatticeSettings:
+    """Return the small cube, in which the tiers over which experts attend are empty."""
+    attended, bound, ratios = _attended(settings), 0.0, {}
+    for tier, ratio in zip(TIERS, _SMALL_RATIOS, strict=True):
+        bound = bound if tier in attended else ratio
+        ratios[f"{tier}_distance_ratio"] = bound
+    small: LatticeSettings = _SMALL.replace(**ratios)
+    return small
+
+
+def _activation_bytes(settings: Settings, widths: list[int], blocks: int) -> int:
     """What is kept between the passes: of each lattice step, or of one and the states if recomputed."""
     states = settings.lattice.cell_count * settings.training.batch_size
     per_state = states * settings.model.state_size * FLOAT_BYTES
-    one = int(states * _state_cost(_without_geometry(settings)).kept_bytes) + _attention_bytes(
-        settings, width, blocks
-    )
+    one = int(states * _state_cost(*_without_geometry(settings)).kept_bytes)
+    one += sum(_attention_bytes(settings, width, blocks) for width in widths)
     steps = settings.model.steps
     inside = one + steps * per_state if settings.memory.activation_checkpointing else steps * one
     return inside + _STATES_BESIDE * per_state

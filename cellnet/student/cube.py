@@ -12,11 +12,12 @@ from torch.utils.checkpoint import checkpoint
 
 from cellnet.lattice.chunker import AdaptiveChunker
 from cellnet.lattice.connections import ConnectionIndex
-from cellnet.lattice.geometry import TIERS, Tier
+from cellnet.lattice.geometry import TIERS
 from cellnet.lattice.sums import take_rows
 from cellnet.settings import LatticeSettings, Settings
 from cellnet.student.damage import Damage, Intervention
-from cellnet.student.experts import DistantExpert, FunctionalExpert, GatingNetwork, LocalExpert
+from cellnet.student.experts import EXPERTS, GatingNetwork, TierNeighborhood, expert_settings
+from cellnet.student.experts.neighborhood import per_cell
 
 _SOFTNESS = 4.0
 
@@ -40,13 +41,13 @@ class StepTrace:
 
     Attributes:
         states: states after the step, (B, N, C); those that the next step starts from.
-        gate: weight of each expert, (B, N, 3), in the order local, functional, distant.
-        changes: what each expert proposed, before the gate, (B, N, 3, C).
+        gate: weight of each expert, (B, N, E), in the order of the table.
+        changes: what each expert proposed, before the gate, (B, N, E, C).
     """
 
     states: Float[Tensor, "batch cells channels"]
-    gate: Float[Tensor, "batch cells 3"]
-    changes: Float[Tensor, "batch cells 3 channels"]
+    gate: Float[Tensor, "batch cells experts"]
+    changes: Float[Tensor, "batch cells experts channels"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,9 @@ class Lattice3D(nn.Module):
 
     Inside, cells come first and in the order of the connection index: states are (N, B, C), so that
     a neighbor is one contiguous row. Outside, states are (B, N, C) in linear order.
+
+    Attributes:
+        tier_of: the tier that each expert reads, by the expert's name, in the order of the gate.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -80,10 +84,10 @@ class Lattice3D(nn.Module):
         size = settings.model.state_size
         self.settings = settings
         self.normalize = _soft_normalization(size)
-        self.local = LocalExpert(size, settings.local)
-        self.functional = FunctionalExpert(size, settings.functional)
-        self.distant = DistantExpert(size, settings.distant)
-        self.gate = GatingNetwork(size, settings.gate)
+        self.tier_of = {name: kind.tier for name, kind in EXPERTS.items()}
+        for name, kind in EXPERTS.items():
+            self.add_module(name, kind.make(size, expert_settings(name, settings)))
+        self.gate = GatingNetwork(size, settings.gate, experts=len(EXPERTS))
         self.chunker = AdaptiveChunker(settings.chunker, settings.memory)
         self._connections: dict[tuple[LatticeSettings, torch.device, int], ConnectionIndex] = {}
         self.cache_hits = 0
@@ -180,37 +184,26 @@ class Lattice3D(nn.Module):
         )
 
     def _step(
-        self, states: Tensor, index: ConnectionIndex, silenced: Set[Tier]
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
-        """Advance states (N, B, C) by one step; also return gate weights (N, B, 3) and the proposals."""
+        self, states: Tensor, index: ConnectionIndex, silenced: Set[str]
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """Advance states (N, B, C) by one step; also return gate weights (N, B, E) and the proposals."""
         own = self.normalize(states)
-        sums = {tier: index.tiers[tier].sum(own) for tier in TIERS}
-        means = {tier: sums[tier] * _per_cell(index.tiers[tier].inverse_counts, own) for tier in TIERS}
-        activity = (sums["local"] + sums["functional"] + sums["distant"]) * _per_cell(
-            index.inverse_total_counts, own
-        )
+        around = {tier: TierNeighborhood(own, index.tiers[tier], self.chunker) for tier in TIERS}
+        first, *others = (around[tier].sum for tier in TIERS)
+        activity = sum(others, start=first) * per_cell(index.inverse_total_counts, own)
         gate = self.gate(own, activity)
-        proposals = (
-            self.local(own, means["local"]),
-            self.functional(own, index.tiers["functional"], self.chunker),
-            self.distant(own, means["distant"]),
-        )
-        for place, tier in enumerate(TIERS):
-            if tier not in silenced:
+        proposals = tuple(getattr(self, name)(own, around[tier]) for name, tier in self.tier_of.items())
+        for place, name in enumerate(self.tier_of):
+            if name not in silenced:
                 states = torch.addcmul(states, gate[..., place : place + 1], proposals[place])
         return states, gate, proposals
 
     @staticmethod
     def _traced(
-        states: Tensor, gate: Tensor, proposals: tuple[Tensor, Tensor, Tensor], index: ConnectionIndex
+        states: Tensor, gate: Tensor, proposals: tuple[Tensor, ...], index: ConnectionIndex
     ) -> StepTrace:
         changes = torch.stack(proposals, dim=2)
         return StepTrace(*(_to_linear_order(x, index) for x in (states, gate, changes)))
-
-
-def _per_cell(factor: Tensor, like: Tensor) -> Tensor:
-    """Shape a factor per cell (N,) so that it multiplies states (N, B, C) in their own precision."""
-    return factor.to(like.dtype).view(-1, 1, 1)
 
 
 def _relative_change(before: Tensor, after: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cellnet.lattice.connections import ConnectionIndex
 from cellnet.lattice.geometry import TIERS, Tier
+from cellnet.student.experts import EXPERTS
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Intervention:
         lesioned: linear indices of cells whose state is held at zero from ``from_step`` on, to the end
             (or through ``to_step``, after which they may heal).
         silenced: experts whose proposal is replaced by zero; the gate is unchanged.
-        cut: tiers without any connection; their expert then sees each cell alone, as for an empty tier.
+        cut: tiers without any connection; their experts then see each cell alone, as for an empty tier.
         noise: standard deviation of Gaussian noise, relative to the rms of each sample's states, added
             once, to the states that step ``from_step`` starts from; the same pattern for every sample.
         seed: of the noise.
@@ -33,7 +34,7 @@ class Intervention:
     """
 
     lesioned: tuple[int, ...] = ()
-    silenced: Set[Tier] = frozenset()
+    silenced: Set[str] = frozenset()
     cut: Set[Tier] = frozenset()
     noise: float = 0.0
     seed: int = 0
@@ -42,11 +43,11 @@ class Intervention:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lesioned", tuple(sorted({int(cell) for cell in self.lesioned})))
-        for name in ("silenced", "cut"):
-            tiers = frozenset(getattr(self, name))
-            if unknown := sorted(map(str, tiers - set(TIERS))):
-                raise ValueError(f"{name} names {', '.join(unknown)}; the tiers are {', '.join(TIERS)}")
-            object.__setattr__(self, name, tiers)
+        for name, what, known in (("silenced", "experts", tuple(EXPERTS)), ("cut", "tiers", TIERS)):
+            chosen = frozenset(getattr(self, name))
+            if unknown := sorted(map(str, chosen - set(known))):
+                raise ValueError(f"{name} names {', '.join(unknown)}; the {what} are {', '.join(known)}")
+            object.__setattr__(self, name, chosen)
         if not 0.0 <= self.noise < math.inf:
             raise ValueError(f"noise is {self.noise}; give a finite number of at least 0")
         if not 0 <= self.seed < 2**63:
@@ -109,7 +110,7 @@ class Damage:
         """Return who sees whom in a step."""
         return self._cut if self._is_on(step) else self._index
 
-    def silenced(self, step: int) -> Set[Tier]:
+    def silenced(self, step: int) -> Set[str]:
         """Return the experts that are silenced in a step."""
         return self._what.silenced if self._is_on(step) else frozenset()
 

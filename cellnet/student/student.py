@@ -232,9 +232,7 @@ class CellNet(SentenceEncoder, Student):
                 ("codec", self.codec),
                 ("mapper", self.mapper),
                 ("lattice.normalize", self.lattice.normalize),
-                ("lattice.local", self.lattice.local),
-                ("lattice.functional", self.lattice.functional),
-                ("lattice.distant", self.lattice.distant),
+                *((f"lattice.{name}", getattr(self.lattice, name)) for name in self.lattice.tier_of),
                 ("lattice.gate", self.lattice.gate),
                 ("extractor", self.extractor),
             )

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lab.figures import inline
-from lab.figures.colors import EXPERT_COLORS
+from lab.figures.colors import EXPERT_COLORS, TIER_COLORS
 from lab.figures.cube.fields import Floats, activity
 from lab.figures.cube.wiring import Wiring, position_of
+from lab.figures.routing import gate_entropy
 from lab.training import CubeFrame
 
 _LISTED = 40
@@ -78,7 +79,7 @@ def neighbor_table(wired: Wiring, frame: CubeFrame, at: int) -> str:
         if len(cells):
             alike = _cosines(states[wired.cell], states[cells])
             figures = (f"{len(cells):,}", f"{norms[cells].mean():.3g}", f"{alike.mean():.2f}")
-        name = f'<i style="background: {EXPERT_COLORS[tier]}"></i>{tier}'
+        name = f'<i style="background: {TIER_COLORS[tier]}"></i>{tier}'
         rows.append("<tr>" + "".join(f"<td>{text}</td>" for text in (name, *figures)) + "</tr>")
     head = "".join(f"<th>{text}</th>" for text in ("neighbors", "count", "mean activity", "mean cosine"))
     return f'<table class="lab-table"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
@@ -116,9 +117,7 @@ def history_panel(history: Floats, steps: Sequence[int]) -> str:
 def _entropy(gate: Floats, at: int) -> str:
     if at == 0:
         return "one bar per lattice step"
-    weights = gate[at - 1].astype(np.float64)
-    entropy = -(weights * np.log(np.maximum(weights, 1e-300))).sum() / np.log(3)
-    return f"entropy in step {at}: {entropy:.2f} of 1"
+    return f"entropy in step {at}: {float(gate_entropy(gate[at - 1])):.2f} of 1"
 
 
 def _cosines(own: Floats, others: Floats) -> Floats:

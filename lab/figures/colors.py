@@ -1,5 +1,6 @@
 """Colors of the lab: perceptually uniform ramps for numbers, color-blind-safe palettes for names."""
 
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -7,11 +8,34 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 
+from cellnet.student.experts import EXPERTS
+
 COLORMAPS: Final = ("viridis", "cividis", "magma", "inferno", "plasma", "berlin", "vanimo", "RdBu_r")
 """Ramps that a scene may use; the last three are diverging, for values around zero."""
 
-EXPERT_COLORS: Final = {"local": "#0072B2", "functional": "#E69F00", "distant": "#009E73"}
-"""One color per expert and tier, the same in every figure (Okabe and Ito, 2008)."""
+TIER_COLORS: Final = {"local": "#0072B2", "functional": "#E69F00", "distant": "#009E73"}
+"""One color per tier, the same in every figure (Okabe and Ito, 2008)."""
+
+_PALETTE: Final = (*TIER_COLORS.values(), "#CC79A7", "#56B4E9", "#F0E442", "#D55E00")
+
+
+class _ExpertColors(Mapping[str, str]):
+    """The palette's colors for the experts of the table, in its order; after seven they repeat."""
+
+    def __getitem__(self, name: str) -> str:
+        if name not in EXPERTS:
+            raise KeyError(name)
+        return _PALETTE[list(EXPERTS).index(name) % len(_PALETTE)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(EXPERTS)
+
+    def __len__(self) -> int:
+        return len(EXPERTS)
+
+
+EXPERT_COLORS: Final[Mapping[str, str]] = _ExpertColors()
+"""One color per expert, the same in every figure."""
 
 SPLIT_COLORS: Final = {"train": "#0072B2", "validation": "#D55E00"}
 """One color per data split, the same in every curve."""

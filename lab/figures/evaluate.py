@@ -111,7 +111,7 @@ def silenced_figure(ablation: Mapping[Any, Estimate]) -> Figure:
         x=list(ablation),
         y=[score.value for score in shown],
         error_y=_error(shown) | {"color": _GRAY},
-        marker={"color": [EXPERT_COLORS[tier] for tier in ablation]},
+        marker={"color": [EXPERT_COLORS[name] for name in ablation]},
         hovertemplate="%{x} silenced: %{y:+.2%} %{customdata}<extra></extra>",
         customdata=[f"[{score.low:+.2%}, {score.high:+.2%}]" for score in shown],
     )

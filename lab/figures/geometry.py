@@ -13,7 +13,7 @@ from cellnet.lattice.distances import distance_table
 from cellnet.lattice.geometry import TIERS
 from cellnet.settings import LatticeSettings, Settings
 from cellnet.student.cost import StepCost, predict_seconds, step_cost
-from lab.figures.colors import EXPERT_COLORS
+from lab.figures.colors import TIER_COLORS
 from lab.figures.cube.scenes import Scene, category_scene
 from lab.figures.layout import Figure, Trace, framed, trace
 from lab.figures.words import duration
@@ -26,7 +26,7 @@ CHOSEN: Final = 1
 KIND_COLORS: Final = {
     "beyond reach": "#a7b1ba",
     "the chosen cell": "#D1126F",
-    **EXPERT_COLORS,
+    **TIER_COLORS,
 }
 """What a cell is to the chosen one; the place in here is its code."""
 VIEWS: Final[dict[NeighborhoodView, str]] = {

@@ -1,4 +1,4 @@
-"""Who listens to which expert: gates in the cube, in the triangle, over the steps and the training."""
+"""The weights of the experts: in the cube, in the triangle or as bars, over the steps and the training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cellnet.inspection.similarity import ExpertMeasures
-from cellnet.lattice.geometry import TIERS, Tier
+from cellnet.student.experts import EXPERTS
 from lab.figures.colors import EXPERT_COLORS, hex_to_rgb
 from lab.figures.cube.fields import Floats
 from lab.figures.cube.scenes import BoolArray, Scene, category_scene, scalar_scene
@@ -29,10 +29,10 @@ _HEIGHT: Final = 270
 
 
 def gate_entropy(gate: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Entropy of gate weights (..., 3) over that of an even mixture: 0 for one expert, 1 for all alike."""
+    """Entropy of gate weights (..., E) over that of an even mixture: 0 for one expert, 1 for all alike."""
     weights = gate.astype(np.float64)
     logs = np.log(np.maximum(weights, np.finfo(np.float64).tiny))
-    entropy: npt.NDArray[np.float64] = -(weights * logs).sum(axis=-1) / math.log(3)
+    entropy: npt.NDArray[np.float64] = -(weights * logs).sum(axis=-1) / math.log(gate.shape[-1])
     return entropy
 
 
@@ -57,16 +57,16 @@ def overview_scene(frame: CubeFrame, at: int, overview: Overview, visible: BoolA
     )
 
 
-def weight_scene(frame: CubeFrame, at: int, tier: Tier, visible: BoolArray, most: float) -> Scene:
+def weight_scene(frame: CubeFrame, at: int, expert: str, visible: BoolArray, most: float) -> Scene:
     """The weight of an expert in lattice step ``at`` (1..T), on a ramp from 0 to ``most``."""
     scene = scalar_scene(
         frame.dimensions,
-        frame.gate[at - 1, :, TIERS.index(tier)],
-        label=f"weight of {tier}",
+        frame.gate[at - 1, :, list(EXPERTS).index(expert)],
+        label=f"weight of {expert}",
         limits=(0.0, most),
         visible=visible,
     )
-    return replace(scene, table=expert_ramp(tier))
+    return replace(scene, table=expert_ramp(expert))
 
 
 def largest_weight(frame: CubeFrame) -> float:
@@ -74,10 +74,10 @@ def largest_weight(frame: CubeFrame) -> float:
     return float(np.percentile(frame.gate, 99))
 
 
-def expert_ramp(tier: str) -> npt.NDArray[np.uint8]:
+def expert_ramp(expert: str) -> npt.NDArray[np.uint8]:
     """256 colors from nearly white to the color of an expert, (256, 3)."""
     share = np.linspace(0, 1, 256)[:, None]
-    mixed = (1 - share) * np.asarray(_LIGHT) + share * np.asarray(hex_to_rgb(EXPERT_COLORS[tier]))
+    mixed = (1 - share) * np.asarray(_LIGHT) + share * np.asarray(hex_to_rgb(EXPERT_COLORS[expert]))
     ramp: npt.NDArray[np.uint8] = np.rint(mixed).astype(np.uint8)
     return ramp
 
@@ -108,7 +108,7 @@ def ternary_figure(
     region: BoolArray | None,
     chosen: int | None = None,
 ) -> Figure:
-    """The gates of some cells in a triangle whose corners are the experts.
+    """The gates of some cells in a triangle whose corners are the three experts.
 
     The triangle is drawn on plain axes: in Plotly's own ternary plots nothing can be chosen by Streamlit.
 
@@ -151,8 +151,9 @@ def ternary_figure(
                 (f"{cell} at {position_of(int(cell), frame.dimensions)}", *weights)
                 for cell, weights in zip(cells.tolist(), gate[cells].round(3).tolist(), strict=True)
             ],
-            hovertemplate="cell %{customdata[0]}<br>local %{customdata[1]}, functional %{customdata[2]}, "
-            "distant %{customdata[3]}<extra></extra>",
+            hovertemplate="cell %{customdata[0]}<br>"
+            + ", ".join(f"{name} %{{customdata[{place}]}}" for place, name in enumerate(EXPERTS, start=1))
+            + "<extra></extra>",
         )
     ]
     if chosen is not None and chosen < len(gate):
@@ -170,11 +171,11 @@ def ternary_figure(
                     "x": corner[0],
                     "y": corner[1],
                     "yshift": shift,
-                    "text": f"<b>{tier}</b>",
+                    "text": f"<b>{name}</b>",
                     "showarrow": False,
-                    "font": {"color": EXPERT_COLORS[tier], "size": 14},
+                    "font": {"color": EXPERT_COLORS[name], "size": 14},
                 }
-                for tier, corner, shift in zip(TIERS, in_triangle(np.eye(3)), (14, -14, -14), strict=True)
+                for name, corner, shift in zip(EXPERTS, in_triangle(np.eye(3)), (14, -14, -14), strict=True)
             ],
             "xaxis": {"visible": False, "range": [-0.08, 1.08]},
             "yaxis": {"visible": False, "range": [-0.09, 0.95], "scaleanchor": "x"},
@@ -190,6 +191,42 @@ def ternary_figure(
     }
 
 
+def mixture_bars(frame: CubeFrame, at: int, region: BoolArray | None, chosen: int | None = None) -> Figure:
+    """Mean weight of each expert in lattice step ``at`` (1..T): what stands for the triangle of three.
+
+    Args:
+        frame: the picture.
+        at: lattice step, 1..T.
+        region: (N,) bool; its mean is drawn beside that of all cells.
+        chosen: a cell whose own weights are drawn beside them.
+    """
+    gate = frame.gate[at - 1]
+    groups = {"all cells": gate.mean(axis=0)}
+    if region is not None and region.any():
+        groups["region"] = gate[region].mean(axis=0)
+    if chosen is not None and chosen < len(gate):
+        groups[f"cell {position_of(chosen, frame.dimensions)}"] = gate[chosen]
+    bars = [
+        trace(
+            "bar",
+            x=list(groups),
+            y=[float(weights[place]) for weights in groups.values()],
+            name=name,
+            marker={"color": color},
+            hovertemplate="%{x}: %{y:.3f}",
+        )
+        for place, (name, color) in enumerate(EXPERT_COLORS.items())
+    ]
+    return framed(
+        bars,
+        height=430,
+        legend=True,
+        xaxis={},
+        yaxis={"title": "mean weight", "rangemode": "tozero"},
+        barmode="group",
+    )
+
+
 def _triangle_line(ends: npt.NDArray[np.float64]) -> dict[str, object]:
     """A line between two mixtures, (2, 3)."""
     return {
@@ -201,7 +238,7 @@ def _triangle_line(ends: npt.NDArray[np.float64]) -> dict[str, object]:
 
 
 def in_triangle(weights: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Weights (M, 3) as places (M, 2) in a triangle: local on top, functional left, distant right."""
+    """Weights (M, 3) as places (M, 2) in a triangle: the first on top, the second left, the third right."""
     corners = np.array([[0.5, math.sqrt(3) / 2], [0.0, 0.0], [1.0, 0.0]])
     places: npt.NDArray[np.float64] = weights.astype(np.float64) @ corners
     return places
@@ -225,14 +262,14 @@ def usage_over_training(summaries: Sequence[FrameSummary], at: int) -> Figure:
             "scatter",
             x=steps,
             y=[summary.gate_mean[at - 1][place] for summary in summaries],
-            name=tier,
+            name=name,
             stackgroup="gate",
             mode="lines",
             line={"width": 0.6, "color": color},
             fillcolor=color,
             hovertemplate="%{y:.3f}",
         )
-        for place, (tier, color) in enumerate(EXPERT_COLORS.items())
+        for place, (name, color) in enumerate(EXPERT_COLORS.items())
     ]
     return framed(
         traces,
@@ -273,7 +310,7 @@ def entropy_per_step(gate: Floats, region: BoolArray | None = None) -> Figure:
     """How entropy is spread over cells in each lattice step: median, middle half, 5 to 95 percent.
 
     Args:
-        gate: (T, N, 3).
+        gate: (T, N, E).
         region: (N,) bool; its median is drawn beside that of all cells.
     """
     entropy = gate_entropy(gate)
@@ -323,8 +360,8 @@ def similarity_figure(measures: ExpertMeasures, at: int) -> Figure:
     heat = trace(
         "heatmap",
         z=matrix,
-        x=list(TIERS),
-        y=list(TIERS),
+        x=list(EXPERTS),
+        y=list(EXPERTS),
         text=text,
         texttemplate="%{text}",
         colorscale=color_scale("cividis"),
@@ -343,12 +380,12 @@ def norms_figure(measures: ExpertMeasures) -> Figure:
             "scatter",
             x=list(range(1, len(measures.output_norms) + 1)),
             y=measures.output_norms[:, place],
-            name=tier,
+            name=name,
             mode="lines+markers",
             line={"color": color, "width": 2},
             hovertemplate="%{y:.3g}",
         )
-        for place, (tier, color) in enumerate(EXPERT_COLORS.items())
+        for place, (name, color) in enumerate(EXPERT_COLORS.items())
     ]
     return framed(
         traces,
@@ -365,7 +402,7 @@ def ablation_figure(costs: Mapping[str, float]) -> Figure:
         "bar",
         x=list(costs),
         y=list(costs.values()),
-        marker={"color": [EXPERT_COLORS[tier] for tier in costs]},
+        marker={"color": [EXPERT_COLORS[name] for name in costs]},
         text=[f"{cost:.3f}" for cost in costs.values()],
         textposition="auto",
         hovertemplate="%{x} silenced: explained variance falls by %{y:.4f}<extra></extra>",
@@ -376,7 +413,8 @@ def ablation_figure(costs: Mapping[str, float]) -> Figure:
 
 
 def region_usage(gate: Floats, region: BoolArray) -> tuple[Floats, Floats]:
-    """Mean gate in each lattice step of all cells and of a region, (T, 3) both; even for no cell."""
+    """Mean gate in each lattice step of all cells and of a region, (T, E) both; even for no cell."""
     inside = gate[:, region]
-    mean = inside.mean(axis=1) if region.any() else np.full((len(gate), 3), 1 / 3)
+    count = gate.shape[-1]
+    mean = inside.mean(axis=1) if region.any() else np.full((len(gate), count), 1 / count)
     return gate.mean(axis=1), mean.astype(np.float32)

@@ -111,7 +111,7 @@ def cube_image(
 
     Args:
         states: (T + 1, N, C), before the first and after each lattice step.
-        gate: (T, N, 3), weight of the local, functional and distant expert.
+        gate: (T, N, E), weight of each expert, in the order of the table.
         dimensions: cells along x, y, z.
         kind: of file.
     """
@@ -140,7 +140,13 @@ def cube_image(
         handles = [
             Line2D([], [], marker="s", linestyle="", color=color) for color in EXPERT_COLORS.values()
         ]
-        figure.legend(handles, list(EXPERT_COLORS), loc="outside lower center", ncols=3, frameon=False)
+        figure.legend(
+            handles,
+            list(EXPERT_COLORS),
+            loc="outside lower center",
+            ncols=len(EXPERT_COLORS),
+            frameon=False,
+        )
         return _saved(figure, kind)
 
 

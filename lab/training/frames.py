@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 
 from cellnet.errors import RunError
 from cellnet.files import new_file, remove_stale
+from cellnet.student.experts import EXPERTS
 from lab.training.probe import CubeFrame
 
 FRAMES_FOLDER: Final = "frames"
@@ -34,7 +35,6 @@ _TEXT_CHARACTERS: Final = 10_000
 
 Result = TypeVar("Result")
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Mixture = Annotated[list[Finite], Field(min_length=3, max_length=3)]
 Positive = Annotated[int, Field(ge=1)]
 Row = Annotated[list[Finite], Field(max_length=101)]
 
@@ -49,7 +49,7 @@ class FrameSummary(BaseModel):
         text: the sentence.
         cosine: between the teacher's embedding and what came out of the cube.
         seconds: what computing the frame took.
-        gate_mean: mean over cells of each expert's weight (local, functional, distant), T rows.
+        gate_mean: mean over cells of each expert's weight, in the order of the table, T rows.
         gate_entropy: mean over cells of the gate's entropy over that of an even mixture, T values.
         norms: rms of the states before the first and after each lattice step, T + 1 values.
         scale: what the stored states are divided by.
@@ -65,9 +65,7 @@ class FrameSummary(BaseModel):
     text: Annotated[str, Field(max_length=_TEXT_CHARACTERS)]
     cosine: Finite
     seconds: Finite
-    gate_mean: Annotated[
-        list[Annotated[list[Finite], Field(min_length=3, max_length=3)]], Field(max_length=100)
-    ]
+    gate_mean: Annotated[list[list[Finite]], Field(max_length=100)]
     gate_entropy: Row
     norms: Row
     scale: Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
@@ -82,6 +80,8 @@ class FrameSummary(BaseModel):
         counts = (len(self.gate_mean), len(self.gate_entropy), len(self.norms) - 1)
         if self.format != _FORMAT or counts != (self.lattice_steps,) * 3 or self.cells > _MAX_CELLS:
             raise ValueError("its sizes do not agree")
+        if any(len(row) != len(EXPERTS) for row in self.gate_mean):
+            raise ValueError(f"its experts are not the {len(EXPERTS)} of the table: {', '.join(EXPERTS)}")
         return self
 
     @classmethod
@@ -94,7 +94,9 @@ class FrameSummary(BaseModel):
         if not np.isfinite(frame.states).all() or not np.isfinite(frame.gate).all():
             raise ValueError(f"the states of the cube at step {frame.step} are not finite")
         gate = frame.gate.astype(np.float64)
-        entropy = -(gate * np.log(np.maximum(gate, np.finfo(np.float64).tiny))).sum(axis=-1) / math.log(3)
+        entropy = -(gate * np.log(np.maximum(gate, np.finfo(np.float64).tiny))).sum(axis=-1) / math.log(
+            len(EXPERTS)
+        )
         largest = float(np.abs(frame.states).max())
         return cls(
             step=frame.step,
@@ -261,7 +263,7 @@ def _read(
         with safe_open(entry.path, framework="np") as tensors:
             summary = FrameSummary.model_validate_json((tensors.metadata() or {}).get("frame", ""))
             steps, cells = summary.lattice_steps, summary.cells
-            shapes = {"states": [steps + 1, cells, summary.channels], "gate": [steps, cells, 3]}
+            shapes = {"states": [steps + 1, cells, summary.channels], "gate": [steps, cells, len(EXPERTS)]}
             found = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118
             if {name: part.get_shape() for name, part in found.items()} != shapes or any(
                 part.get_dtype() != "F16" for part in found.values()

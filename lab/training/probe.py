@@ -24,7 +24,7 @@ class CubeFrame:
         step: training steps made.
         dimensions: cells along x, y, z.
         states: (T + 1, N, C) float32: as the sentence came in, and after each lattice step.
-        gate: (T, N, 3) float32: weight of the local, functional and distant expert at each lattice step.
+        gate: (T, N, E) float32: weight of each expert at each lattice step, in the order of the table.
         cosine: between the teacher's embedding and what came out of the cube.
         text: the sentence.
         seconds: what computing the frame took.
@@ -57,6 +57,6 @@ class Probe:
         return cls(text, np.array(data.validation[row : row + 1], dtype=np.float32))
 
     def carry(self, model: CellNet) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], float]:
-        """Send the sentence through the cube: states (T + 1, N, C), gate (T, N, 3) and the cosine."""
+        """Send the sentence through the cube: states (T + 1, N, C), gate (T, N, E) and the cosine."""
         carried = inspect(model, self.embedding)
         return carried.states[0], carried.gate[0], float(carried.cosine[0, -1])

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from cellnet.settings import Settings
+from cellnet.student.experts import EXPERTS
 from lab.figures.cube.scenes import BoolArray, visible_cells
 from lab.figures.cube.wiring import depth, wiring
 from lab.widgets.address import arrived, publish
@@ -30,22 +31,29 @@ REGIONS: Final[dict[Region, str]] = {
 }
 
 
+def has_triangle() -> bool:
+    """Whether gates can be drawn in a triangle, whose corners are three experts."""
+    return len(EXPERTS) == 3
+
+
 def choose_region(settings: Settings) -> BoolArray | None:
     """The cells to look at, (N,) bool; None for all."""
     take_cell_from_link(settings.lattice.cell_count)
     kind_place, more = st.columns([3, 2])
-    if (asked := arrived("region")) in REGIONS:
-        _REGION.set(asked)
+    regions = [name for name in REGIONS if name != "triangle" or has_triangle()]
+    if (linked := arrived("region")) in regions:
+        _REGION.set(linked)
     kind: Region = kind_place.segmented_control(
         "Region",
-        list(REGIONS),
+        regions,
         format_func=REGIONS.__getitem__,
         default=_REGION.value or "all",
         required=True,
         key=_REGION.key,
-        help="The cells that the cubes show and that stand out in the triangle. Choose in the triangle "
-        "with the lasso or the box of its tool bar; choose a cell by clicking it in any cube; or take what "
-        "the page Lattice shows, such as the most active cells. That page can show the region as well.",
+        help="The cells that the cubes show and that stand out in the triangle of three experts. Choose in "
+        "the triangle with the lasso or the box of its tool bar; choose a cell by clicking it in any cube; "
+        "or take what the page Lattice shows, such as the most active cells. That page can show the region "
+        "as well.",
     )
     publish("region", kind)
     with more:

@@ -1,9 +1,12 @@
 """Damage by the command line, against the same damage in Python."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 from cli_runner import Cli
+from echo_expert import echo_expert
 
 from cellnet.cli.damage import parse_lesion
 from cellnet.inspection import inspect
@@ -83,3 +86,23 @@ def test_without_damage_nothing_is_added(trained: Cli) -> None:
     values = trained.json("probe", "latest", "word1 word2", "--runs", trained.runs)
     assert "damage" not in values["probes"][0]
     assert set(values["probes"][0]["nearest"]) == {"student", "teacher"}
+
+
+def test_a_fourth_expert_has_its_flags_columns_and_weights(cli: Cli) -> None:
+    with echo_expert():
+        cli.train()
+        text = cli.data.read_text("utf-8").splitlines()[0]
+        code, out, err = cli("probe", "latest", text, "--runs", cli.runs, "--silence", "echo")
+        assert code == 0, err
+        assert re.search(r"gate local \d.*, functional .*, distant .*, echo \d", out)
+        code, out, err = cli("evaluate", "latest", "--runs", cli.runs, "--resamples", 40)
+        assert code == 0, err
+        assert "CKA echo" in out
+        assert re.search(r"^echo +\d", out, flags=re.MULTILINE)
+        code, out, err = cli("prove", "latest", "--runs", cli.runs)
+        assert code == 0, err
+        code, out, _ = cli("info", *cli.tiny)
+        assert "lattice.echo" in out
+    code, _, err = cli("probe", "latest", text, "--runs", cli.runs, "--silence", "echo")
+    assert code == 2
+    assert "echo" in err

@@ -15,7 +15,7 @@ from cellnet.proof.subject import draw_last_layers, make_subject
 from cellnet.settings import Settings, preset, with_changes
 from cellnet.student.cube import Lattice3D, LatticeOutput
 from cellnet.student.damage import Intervention
-from cellnet.student.experts import LocalExpert
+from cellnet.student.experts import LocalExpert, Neighborhood
 from cellnet.student.student import CellNet
 from cellnet.training import EmbeddingTrainer
 from cellnet.training.benchmark import random_data
@@ -101,8 +101,20 @@ def test_weights_that_read_only_an_empty_tier_are_listed() -> None:
     proof = prove(CellNet(settings), embeddings(settings))[4]
     assert proof.passed
     assert "not applicable, since they read only the empty tier (functional)" in proof.detail
-    assert "functional.from_context.weight" in proof.detail
+    # Query, key and value read the tier, and so does all that reads their context.
+    size, hidden = settings.model.state_size, settings.functional.hidden_size
+    count = 3 * size * size + (2 * hidden + size) * size
+    assert f"{count} weights in functional.from_context.weight, functional.from_own.weight" in proof.detail
     assert "distant" not in proof.detail
+
+
+def test_the_halves_that_read_an_empty_mean_are_listed() -> None:
+    settings = tiny({"lattice.local_distance_ratio": 0.0, "lattice.functional_distance_ratio": 1.0})
+    proof = prove(CellNet(settings), embeddings(settings))[4]
+    assert proof.passed
+    size = settings.model.state_size
+    count = (settings.local.hidden_size + settings.distant.hidden_size) * size
+    assert f"{count} weights in distant.from_mean.weight, local.update.0.weight" in proof.detail
 
 
 class Bypass(nn.Module):
@@ -191,8 +203,8 @@ def test_samples_that_mix_are_found(trained: CellNet) -> None:
 class Detached(LocalExpert):
     """An expert that answers well and never learns."""
 
-    def forward(self, own: Tensor, neighborhood_mean: Tensor) -> Tensor:
-        return super().forward(own, neighborhood_mean).detach()
+    def forward(self, own: Tensor, neighborhood: Neighborhood) -> Tensor:
+        return super().forward(own, neighborhood).detach()
 
 
 def test_an_expert_without_gradient_is_found() -> None:

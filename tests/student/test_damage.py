@@ -186,7 +186,7 @@ def test_gradients_pass_through_damage(cube: Lattice3D, states: Tensor) -> None:
         ({"seed": -1}, "seed is -1"),
         ({"from_step": -1}, "from_step is -1"),
         ({"from_step": 2, "to_step": 1}, "before from_step 2"),
-        ({"silenced": {"far"}}, "silenced names far; the tiers are local, functional, distant"),
+        ({"silenced": {"far"}}, "silenced names far; the experts are local, functional, distant"),
         ({"cut": {"near"}}, "cut names near"),
     ],
 )

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from cellnet.settings import DistantExpertSettings
 from cellnet.student.experts.field import DrivenField
+from cellnet.student.experts.neighborhood import Neighborhood
 
 
 class DistantExpert(nn.Module):
@@ -20,15 +21,13 @@ class DistantExpert(nn.Module):
         )
 
     def forward(
-        self,
-        own: Float[Tensor, "cells batch channels"],
-        neighborhood_mean: Float[Tensor, "cells batch channels"],
+        self, own: Float[Tensor, "cells batch channels"], neighborhood: Neighborhood
     ) -> Float[Tensor, "cells batch channels"]:
         """Return the proposed change of each cell.
 
         Args:
             own: normalized states, (N, B, C).
-            neighborhood_mean: their mean over the distant tier, (N, B, C); zero where it is empty.
+            neighborhood: the distant tier.
         """
-        change: Tensor = self.field(own, self.from_mean(neighborhood_mean))
+        change: Tensor = self.field(own, self.from_mean(neighborhood.mean))
         return change

@@ -6,11 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cellnet.lattice.chunker import AdaptiveChunker
-from cellnet.lattice.connections import TierConnections
 from cellnet.settings import FunctionalExpertSettings
 from cellnet.student.experts.attention import NeighborAttention
 from cellnet.student.experts.field import DrivenField
+from cellnet.student.experts.neighborhood import Neighborhood
 from cellnet.student.layers import ChangeLinear, StackedLinear
 
 
@@ -38,20 +37,16 @@ class FunctionalExpert(nn.Module):
         )
 
     def forward(
-        self,
-        own: Float[Tensor, "cells batch channels"],
-        connections: TierConnections,
-        chunker: AdaptiveChunker,
+        self, own: Float[Tensor, "cells batch channels"], neighborhood: Neighborhood
     ) -> Float[Tensor, "cells batch channels"]:
         """Return the proposed change of each cell.
 
         Args:
             own: normalized states, (N, B, C).
-            connections: the functional tier.
-            chunker: decides how many blocks are attended at once.
+            neighborhood: the functional tier.
         """
         query, key_and_value, own_update, own_mix = self.from_own.parts(own)
-        context = self.attention(query, key_and_value, connections, chunker)
+        context = neighborhood.attend(query, key_and_value, self.attention)
         update, drive, mix = self.from_context.parts(context)
         discrete = self.to_change(self.activation(own_update + update))
         continuous = self.field(own, drive)

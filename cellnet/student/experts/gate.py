@@ -1,4 +1,4 @@
-"""The gate: how much each cell listens to each of the three experts."""
+"""The gate: how much each cell listens to each of the experts."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class GatingNetwork(nn.Module):
 
     temperature: Tensor
 
-    def __init__(self, state_size: int, settings: GateSettings) -> None:
+    def __init__(self, state_size: int, settings: GateSettings, *, experts: int) -> None:
         super().__init__()
-        self.score = MultiLayerPerceptron(2 * state_size, settings.hidden_size, 3)
+        self.score = MultiLayerPerceptron(2 * state_size, settings.hidden_size, experts)
         self.register_buffer("temperature", torch.tensor(settings.temperature), persistent=False)
 
     def forward(
         self, own: Float[Tensor, "cells batch channels"], activity: Float[Tensor, "cells batch channels"]
-    ) -> Float[Tensor, "cells batch 3"]:
-        """Return weights (N, B, 3) in the order local, functional, distant; they sum to 1.
+    ) -> Float[Tensor, "cells batch experts"]:
+        """Return weights (N, B, E) in the order of the table; they sum to 1.
 
         Args:
             own: normalized states, (N, B, C).

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cellnet.settings import LocalExpertSettings
+from cellnet.student.experts.neighborhood import Neighborhood
 from cellnet.student.layers import ChangeLinear, MultiLayerPerceptron
 
 
@@ -18,15 +19,13 @@ class LocalExpert(nn.Module):
         self.update = MultiLayerPerceptron(2 * state_size, settings.hidden_size, state_size, ChangeLinear)
 
     def forward(
-        self,
-        own: Float[Tensor, "cells batch channels"],
-        neighborhood_mean: Float[Tensor, "cells batch channels"],
+        self, own: Float[Tensor, "cells batch channels"], neighborhood: Neighborhood
     ) -> Float[Tensor, "cells batch channels"]:
         """Return the proposed change of each cell.
 
         Args:
             own: normalized states, (N, B, C).
-            neighborhood_mean: their mean over the local tier, (N, B, C); zero where the tier is empty.
+            neighborhood: the local tier.
         """
-        change: Tensor = self.update(torch.cat([own, neighborhood_mean], dim=-1))
+        change: Tensor = self.update(torch.cat([own, neighborhood.mean], dim=-1))
         return change

@@ -192,7 +192,9 @@ def _meaning(settings: Settings) -> None:
         remedy = ", ".join(
             f"{FIELDS[f'lattice.{name}'].title} {value:.4f}" for name, value in changes.items()
         )
-        text.info(f"The {tier} tier is empty: its expert sees each cell alone. Filled by: {remedy}.")
+        text.info(
+            f"The {tier} tier is empty: experts that read it see each cell alone. Filled by: {remedy}."
+        )
         button.button(
             "Set it",
             key=f"geometry_fill_{tier}",

@@ -12,7 +12,7 @@ import streamlit as st
 from cellnet.settings import Settings
 from lab.components.cube import Ring
 from lab.figures.cell import cell_facts, cell_panel, history_panel, neighbor_list, neighbor_table
-from lab.figures.colors import EXPERT_COLORS
+from lab.figures.colors import TIER_COLORS
 from lab.figures.cube.wiring import Wiring, depth, wiring
 from lab.sources.pictures import Pictures, Source, cell_history
 from lab.training import CubeFrame
@@ -54,7 +54,7 @@ class Chosen:
         if self.wired is None or not self.outlined:
             return []
         return [
-            Ring(f"{tier} neighbor", EXPERT_COLORS[tier], cells)
+            Ring(f"{tier} neighbor", TIER_COLORS[tier], cells)
             for tier, cells in self.wired.neighbors.items()
         ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -16,9 +17,10 @@ from cellnet.lattice.geometry import TIERS
 from cellnet.lattice.regions import AXES, box_cells, layer_cells, random_cells
 from cellnet.measures import Embeddings
 from cellnet.student.damage import Intervention
+from cellnet.student.experts import EXPERTS
 from cellnet.student.student import CellNet
 from lab.components.chart import chart
-from lab.figures.colors import EXPERT_COLORS
+from lab.figures.colors import EXPERT_COLORS, TIER_COLORS
 from lab.figures.probe import (
     CellValues,
     activity,
@@ -115,8 +117,8 @@ def choose_intervention(asked: Asked) -> Intervention:
     )
     lesion_place, others = st.container(), st.container()
     with others:
-        silenced = _choose_tiers("Silence an expert", _SILENCE, _SILENCE_HELP)
-        cut = _choose_tiers("Cut a tier", _CUT, _CUT_HELP)
+        silenced = _choose_parts("Silence an expert", _SILENCE, tuple(EXPERTS), _SILENCE_HELP)
+        cut = _choose_parts("Cut a tier", _CUT, TIERS, _CUT_HELP)
         noise, seed = _choose_noise()
         first, last = _choose_steps(asked.steps)
     with lesion_place:
@@ -133,15 +135,15 @@ def choose_intervention(asked: Asked) -> Intervention:
 
 
 _SILENCE_HELP = "What this expert proposes is dropped; the gate stays as it is."
-_CUT_HELP = "No cell sees its neighbors in this tier; its expert then sees each cell alone."
+_CUT_HELP = "No cell sees its neighbors in this tier; its experts then see each cell alone."
 
 
-def _choose_tiers(label: str, choice: Choice, help_text: str) -> list[Any]:
+def _choose_parts(label: str, choice: Choice, parts: Sequence[str], help_text: str) -> list[Any]:
     if (linked := arrived(choice.name)) is not None:
-        choice.set([tier for tier in TIERS if tier in linked.split(",")])
+        choice.set([part for part in parts if part in linked.split(",")])
     chosen: list[Any] = st.segmented_control(
         label,
-        TIERS,
+        parts,
         selection_mode="multi",
         default=choice.value,
         key=choice.key,
@@ -429,7 +431,7 @@ def _sweep(asked: Asked) -> None:
         with st.spinner(f"Carrying {len(sample):,} sentences with each damage …"):
             costs = _costs(asked.student.model, sample, key)
         chart(
-            costs_figure(costs, EXPERT_COLORS),
+            costs_figure(costs, {**TIER_COLORS, **EXPERT_COLORS}),
             key="probe_costs",
             label="Explained variance that each damage costs",
         )

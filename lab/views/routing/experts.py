@@ -11,8 +11,8 @@ import streamlit as st
 from cellnet.errors import RunError
 from cellnet.inspection.repair import damage_costs
 from cellnet.inspection.similarity import ExpertMeasures, measure_experts
-from cellnet.lattice.geometry import TIERS
 from cellnet.student.damage import Intervention
+from cellnet.student.experts import EXPERTS
 from lab.components.chart import chart
 from lab.figures import inline
 from lab.figures.routing import ablation_figure, norms_figure, similarity_figure
@@ -101,6 +101,6 @@ def _measure(pictures: Pictures, source: Source) -> Measured:
     rows = student.embeddings[: min(SAMPLE, student.held_out or len(student.embeddings))]
     if len(rows) < 2:
         raise RunError("the run has no held-out sentences to measure on")
-    silenced: dict[str, Intervention] = {tier: Intervention(silenced={tier}) for tier in TIERS}
+    silenced: dict[str, Intervention] = {name: Intervention(silenced={name}) for name in EXPERTS}
     costs = damage_costs(student.model, rows, silenced)
     return Measured(student.step, measure_experts(student.model, rows), dict(costs))

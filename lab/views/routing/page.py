@@ -1,4 +1,4 @@
-"""The Routing page: gates in the cube and in the triangle, with a region linked through both."""
+"""The Routing page: gates in the cube and in the triangle or as bars, with a region linked through both."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from cellnet.lattice.geometry import TIERS
+from cellnet.student.experts import EXPERTS
 from lab.components import cube, run_when_newer
 from lab.components.chart import chart
 from lab.figures import inline
@@ -26,6 +26,7 @@ from lab.figures.routing import (
     entropy_per_step,
     gate_entropy,
     largest_weight,
+    mixture_bars,
     overview_scene,
     region_usage,
     sampled_cells,
@@ -35,7 +36,7 @@ from lab.figures.routing import (
 )
 from lab.sources.pictures import Pictures, Source
 from lab.training import CubeFrame
-from lab.widgets.region import take_triangle
+from lab.widgets.region import has_triangle, take_triangle
 from lab.widgets.scrub import (
     LATTICE_STEP,
     camera_from_link,
@@ -52,7 +53,11 @@ from lab.widgets.source import CELL, RUN, TEXT, choose_run, choose_text
 _HEIGHT: Final = 348
 _EMPTY_HEIGHT: Final = 220
 _MOMENT: Final = "routing_moment"
-_KEYS: Final = tuple(f"routing_cube_{name}" for name in ("overview", *TIERS))
+
+
+def _keys() -> tuple[str, ...]:
+    """Keys of the cubes: the overview, and one for each expert."""
+    return tuple(f"routing_cube_{name}" for name in ("overview", *EXPERTS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +105,7 @@ def _choose_overview() -> Overview:
 @st.fragment
 def cubes(pictures: Pictures, source: Source, region: BoolArray | None) -> None:
     """The dominant expert or the entropy, and each expert's weight, on one camera; live where it can be."""
-    if take_cell_from_clicks(_KEYS):
+    if take_cell_from_clicks(_keys()):
         st.rerun()
     publish_cell()
     place = st.container()
@@ -123,7 +128,7 @@ def cubes(pictures: Pictures, source: Source, region: BoolArray | None) -> None:
             )
     else:
         last = len(frame.gate)
-        at = lattice_step(LATTICE_STEP, "lattice_step", 1, last, last, keys=_KEYS)
+        at = lattice_step(LATTICE_STEP, "lattice_step", 1, last, last, keys=_keys())
         with usage:
             _usage(frame, region, at)
         _draw(place, source, frame, at, overview, region)
@@ -137,9 +142,10 @@ def _draw(
     most = largest_weight(frame)
     draws: list[Callable[[int], Scene]] = [
         partial(overview_scene, frame, overview=overview, visible=visible),
-        *(partial(weight_scene, frame, tier=tier, visible=visible, most=most) for tier in TIERS),
+        *(partial(weight_scene, frame, expert=name, visible=visible, most=most) for name in EXPERTS),
     ]
-    for column, key, draw in zip(place.columns(4, gap="small"), _KEYS, draws, strict=True):
+    keys = _keys()
+    for column, key, draw in zip(place.columns(len(keys), gap="small"), keys, draws, strict=True):
         scenes = film(draw, 1, len(frame.gate), at, name="routing")
         with column:
             cube(
@@ -152,10 +158,10 @@ def _draw(
                 label=f"{scenes.scene.legend.label} at training step {frame.step}",
                 selected=CELL.value,
                 camera="routing",
-                start=camera_from_link() if key == _KEYS[0] else None,
-                reports_camera=key == _KEYS[0],
+                start=camera_from_link() if key == keys[0] else None,
+                reports_camera=key == keys[0],
             )
-    publish_camera(_KEYS[0])
+    publish_camera(keys[0])
     place.html(inline.caption(frame.text, f"step {frame.step:,}, cosine {frame.cosine:.3f}"))
 
 
@@ -178,7 +184,7 @@ def _usage(frame: CubeFrame, region: BoolArray | None, at: int) -> None:
 
 @st.fragment
 def gates(pictures: Pictures, source: Source, region: BoolArray | None) -> None:
-    """The triangle and the spread of entropy, of one moment; they stay while one looks."""
+    """The gates and the spread of their entropy, of one moment; they stay while one looks."""
     head, button = st.columns([6, 1], vertical_alignment="center")
     anew = button.button(
         "Refresh",
@@ -192,22 +198,19 @@ def gates(pictures: Pictures, source: Source, region: BoolArray | None) -> None:
         return
     frame, at = moment.frame, moment.at
     head.subheader(f"Gates in lattice step {at}, training step {frame.step:,}")
-    triangle, spread = st.columns([1, 1], gap="large")
+    mixtures, spread = st.columns([1, 1], gap="large")
     count = frame.states.shape[1]
     region = region if region is not None and len(region) == count else None
-    cells = sampled_cells(count, region)
-    with triangle:
-        chosen = chart(
-            ternary_figure(frame, at, cells, moment.depths, region, CELL.value),
-            key="routing_triangle",
-            label="Gates of the cells in the triangle of the three experts",
-            tools=True,
-        )
-        if chosen:
-            take_triangle(tuple(sorted(map(int, chosen))))
-            st.rerun()
-        if count > len(cells):
-            st.caption(f"{len(cells):,} of {count:,} cells are drawn.")
+    with mixtures:
+        if has_triangle():
+            _triangle(moment, region)
+        else:
+            chart(
+                mixture_bars(frame, at, region, CELL.value),
+                key="routing_bars",
+                label="Mean weight of each expert",
+                tools=True,
+            )
     with spread:
         st.html(inline.part("Entropy over the cells", "", "how undecided the gates are"))
         chart(
@@ -216,6 +219,23 @@ def gates(pictures: Pictures, source: Source, region: BoolArray | None) -> None:
             label="Entropy of the gates over the cells in each lattice step",
             tools=True,
         )
+
+
+def _triangle(moment: _Moment, region: BoolArray | None) -> None:
+    """The triangle of three experts; what is chosen in it becomes the region."""
+    frame, count = moment.frame, moment.frame.states.shape[1]
+    cells = sampled_cells(count, region)
+    chosen = chart(
+        ternary_figure(frame, moment.at, cells, moment.depths, region, CELL.value),
+        key="routing_triangle",
+        label="Gates of the cells in the triangle of the three experts",
+        tools=True,
+    )
+    if chosen:
+        take_triangle(tuple(sorted(map(int, chosen))))
+        st.rerun()
+    if count > len(cells):
+        st.caption(f"{len(cells):,} of {count:,} cells are drawn.")
 
 
 def _moment(pictures: Pictures, source: Source, anew: bool) -> _Moment | None:

@@ -80,7 +80,7 @@ def tier_table(settings: Settings) -> None:
     report = tier_report(settings)
     st.html(tier_markup(report))
     for tier, remedy in report.empty_tiers.items():
-        st.info(f"The {tier} tier is empty: its expert sees each cell alone. {remedy}.")
+        st.info(f"The {tier} tier is empty: experts that read it see each cell alone. {remedy}.")
     reach = report.reach
     crosses = "crosses the cube" if reach.crosses else "does not cross the cube"
     st.caption(

@@ -1,6 +1,9 @@
 """The Routing page in Streamlit's own test runner."""
 
+import json
+
 import pytest
+from echo_expert import echo_expert
 from lattice_page import ROOT, charts, open_page, sent, train
 from training_data import small_settings
 
@@ -30,6 +33,22 @@ def test_four_linked_cubes_and_the_triangle(run: str) -> None:
     limits = {(cube["scene"]["legend"]["low"], cube["scene"]["legend"]["high"]) for cube in cubes[1:]}
     assert len(limits) == 1
     assert len(charts(app)) >= 2
+
+
+def test_with_a_fourth_expert_there_is_a_fifth_cube_and_bars_instead_of_the_triangle(
+    service: TrainingService,
+) -> None:
+    with echo_expert():
+        train(service)
+        app = open_page("routing")
+        labels = [cube["scene"]["legend"]["label"] for cube in sent(app)]
+        assert labels[0] == "expert with the largest weight"
+        assert labels[1:] == [f"weight of {name}" for name in ("local", "functional", "distant", "echo")]
+        figures = {chart["label"]: json.loads(chart["figure"]) for chart in charts(app)}
+        bars = figures["Mean weight of each expert"]["data"]
+        assert [bar["name"] for bar in bars] == ["local", "functional", "distant", "echo"]
+        regions = app.button_group(key="routing_region.0").options
+        assert "Triangle" not in [option.content for option in regions]
 
 
 def test_a_region_is_what_the_cubes_show(run: str) -> None:

@@ -20,7 +20,13 @@ from cellnet.settings import (
     MemorySettings,
     NeighborSettings,
 )
-from cellnet.student.experts import DistantExpert, FunctionalExpert, GatingNetwork, LocalExpert
+from cellnet.student.experts import (
+    DistantExpert,
+    FunctionalExpert,
+    GatingNetwork,
+    LocalExpert,
+    TierNeighborhood,
+)
 from cellnet.student.experts.attention import NeighborAttention
 from cellnet.student.layers import initialize
 
@@ -133,10 +139,10 @@ def experts(gain: float = 0.3) -> tuple[LocalExpert, FunctionalExpert, DistantEx
 def test_untrained_experts_propose_changes_of_all_channels_but_channel_0(
     gain: float, size: tuple[float, float]
 ) -> None:
-    own, mean = torch.randn(2, 60, 3, 6).unbind()
-    connections = functional_tier(16)
-    local, functional, distant = experts(gain)
-    for change in (local(own, mean), functional(own, connections, chunker()), distant(own, mean)):
+    own = torch.randn(60, 3, 6)
+    neighborhood = TierNeighborhood(own, functional_tier(16), chunker())
+    for expert in experts(gain):
+        change = expert(own, neighborhood)
         assert change.shape == own.shape
         assert not change[..., 0].any()
         assert size[0] <= change[..., 1:].square().mean().sqrt() <= size[1]
@@ -170,11 +176,32 @@ def test_functional_expert_mixes_its_two_parts_by_the_sigmoid() -> None:
             state = state + (z / (1 + (-z).exp()) @ field.to_change.weight.T + field.to_change.bias) / 3
         share = 1 / (1 + (-(own_mix + mix)).exp())
         expected = share * discrete + (1 - share) * (state - own)
-        torch.testing.assert_close(expert(own, connections, chunker()), expected)
+        torch.testing.assert_close(expert(own, TierNeighborhood(own, connections, chunker())), expected)
+
+
+def test_a_neighborhood_offers_the_sum_and_the_mean_of_its_tier() -> None:
+    own, connections = torch.randn(60, 2, 6, dtype=torch.float64), functional_tier(16)
+    matrix = matrix_of(connections).double()
+    neighborhood = TierNeighborhood(own, connections, chunker())
+    expected = torch.einsum("nm,mbc->nbc", matrix, own)
+    counts = matrix.sum(dim=1).clamp_min(1.0).view(-1, 1, 1)
+    assert not neighborhood.is_empty
+    torch.testing.assert_close(neighborhood.sum, expected)
+    torch.testing.assert_close(neighborhood.mean, expected / counts)
+
+
+def test_a_neighborhood_sums_its_tier_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    whole = TierConnections.sum
+    monkeypatch.setattr(TierConnections, "sum", lambda self, own: calls.append(1) or whole(self, own))
+    neighborhood = TierNeighborhood(torch.randn(60, 2, 6), functional_tier(16), chunker())
+    assert calls == []
+    assert neighborhood.mean.shape == neighborhood.sum.shape == (60, 2, 6)
+    assert calls == [1]
 
 
 def test_gate_is_a_softmax_with_temperature() -> None:
-    gate = GatingNetwork(6, GateSettings(temperature=0.5)).double()
+    gate = GatingNetwork(6, GateSettings(temperature=0.5), experts=3).double()
     own, activity = torch.randn(2, 10, 3, 6, dtype=torch.float64).unbind()
     with torch.no_grad():
         first, _, last = gate.score
@@ -188,7 +215,7 @@ def test_gate_is_a_softmax_with_temperature() -> None:
 
 
 def test_gate_temperature_is_no_parameter_and_not_saved() -> None:
-    gate = GatingNetwork(6, GateSettings())
+    gate = GatingNetwork(6, GateSettings(), experts=3)
     assert "temperature" not in dict(gate.named_parameters())
     assert "temperature" not in gate.state_dict()
 
@@ -196,7 +223,7 @@ def test_gate_temperature_is_no_parameter_and_not_saved() -> None:
 def test_wrong_shapes_are_refused_while_tests_run() -> None:
     local, _, _ = experts()
     with pytest.raises(TypeCheckError):
-        local(torch.randn(60, 3, 6), torch.randn(60, 2, 6))
+        local(torch.randn(60, 6), TierNeighborhood(torch.randn(60, 1, 6), functional_tier(16), chunker()))
 
 
 def test_attention_in_parts_is_the_same_with_the_same_gradient() -> None:
