@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> Result:
-    """Describe the settings; neither data nor teacher are touched."""
+    """Describe the settings; data are not touched, nor is the teacher unless it is to tell its width."""
     settings = settings_from(arguments)
     device = open_device(settings)
     machine = {"device": describe_device(device), "engine": choose_engine(settings, device)}

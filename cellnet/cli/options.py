@@ -61,15 +61,18 @@ def changes_from(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
-    """Return the settings of preset, file and flags.
+    """Return the settings of preset, file and flags, with the teacher's width where they leave it open.
 
     Raises:
         SettingsError: naming the setting, the value and what would be right.
+        TeacherError: if the teacher that is to tell its width is not there.
     """
+    from cellnet.teacher import resolve_teacher  # imports torch, which takes a second
+
     settings = preset(arguments.preset or DEFAULT_PRESET)
     if arguments.config is not None:
         settings = load_toml(arguments.config, settings)
-    return with_changes(settings, changes_from(arguments))
+    return resolve_teacher(with_changes(settings, changes_from(arguments)))
 
 
 def add_runs_folder(parser: argparse.ArgumentParser) -> None:

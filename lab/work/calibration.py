@@ -6,6 +6,7 @@ import threading
 from typing import Final
 
 from cellnet.settings import Settings, with_changes
+from cellnet.teacher import resolve_teacher
 from cellnet.training.benchmark import measure_step_time
 from lab.figures.geometry import MeasuredStep
 
@@ -43,8 +44,9 @@ class Calibrations:
 
         Raises:
             DeviceError: if the device is not there.
+            TeacherError: if the teacher that is to tell its width is not there.
         """
-        small = with_changes(settings, _SIZE)
+        small = resolve_teacher(with_changes(settings, _SIZE))
         with self._lock:
             times = measure_step_time(small, steps=_STEPS, warmup=_WARMUP)
         found = MeasuredStep(

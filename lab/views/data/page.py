@@ -10,9 +10,9 @@ import streamlit as st
 
 from cellnet.data import SentenceData, list_columns, load_texts, split_texts
 from cellnet.errors import DataError, TeacherError
-from cellnet.settings import DataSettings, Settings
+from cellnet.settings import DataSettings, EmbeddingSettings, Settings
 from cellnet.teacher import find_width
-from cellnet.teacher.folders import MINILM
+from cellnet.teacher.folders import BUNDLED
 from cellnet.training import TrainingData
 from lab.components import run_when_newer
 from lab.components.chart import chart
@@ -44,7 +44,7 @@ from lab.widgets.upload import choose_column, upload
 from lab.work.embedding import EmbeddingJob, JobPhase, JobSnapshot
 
 DOCSTRINGS: Final = "docstrings"
-TEACHERS: Final = (MINILM, "distilbert-base-uncased")
+TEACHERS: Final = (*BUNDLED, "distilbert-base-uncased")
 DATA_FIELDS: Final = (
     "data.limit",
     "data.validation_fraction",
@@ -136,21 +136,24 @@ def choose_teacher(service: TrainingService) -> dict[str, Any] | None:
         help=f"{field_help('embedding.teacher')} Type any id or folder.",
         bind="query-params",
     )
-    width = _width(teacher)
+    above = st.container()
     form = Form(_KEY, draft)
     form.fields(TEACHER_FIELDS)
-    form.checked()
+    chosen = form.checked({"embedding.teacher": teacher})
+    with above:
+        width = _width(chosen.embedding.replace(teacher=teacher))
     if width is None or form.problems:
         return None
     return {"embedding.teacher": teacher, "embedding.teacher_width": width, **form.values}
 
 
-def _width(teacher: str) -> int | None:
+def _width(chosen: EmbeddingSettings) -> int | None:
     """The width of a teacher's embeddings; None, with the reason or a way to find out said."""
     known: dict[str, int | str] = st.session_state.setdefault(_WIDTHS, {})
-    if teacher not in known and (teacher == MINILM or Path(teacher).expanduser().is_dir()):
-        _look_for(teacher)
-    width = known.get(teacher)
+    teacher, key = chosen.teacher, _width_key(chosen)
+    if key not in known and (teacher in BUNDLED or Path(teacher).expanduser().is_dir()):
+        _look_for(chosen)
+    width = known.get(key)
     if isinstance(width, int):
         st.caption(f"Gives embeddings of width {width:,}.")
         return width
@@ -163,18 +166,24 @@ def _width(teacher: str) -> int | None:
         help="Takes the teacher from the hub's cache on this machine, or else downloads it.",
         width="stretch",
     ):
-        _look_for(teacher)
+        _look_for(chosen)
         st.rerun()
     return None
 
 
-def _look_for(teacher: str) -> None:
+def _width_key(chosen: EmbeddingSettings) -> str:
+    """What of the settings decides whether there is such a teacher, and its width."""
+    return chosen.model_dump_json(include={"teacher", "pooling", "normalize", "max_tokens"})
+
+
+def _look_for(chosen: EmbeddingSettings) -> None:
     """Find out a teacher's width, or why there is no such teacher, and remember it for the session."""
-    try:
-        found: int | str = find_width(teacher)
-    except TeacherError as error:
-        found = str(error)
-    st.session_state[_WIDTHS][teacher] = found
+    with st.spinner("Asking the teacher …"):
+        try:
+            answer: int | str = find_width(chosen)
+        except TeacherError as error:
+            answer = str(error)
+    st.session_state[_WIDTHS][_width_key(chosen)] = answer
 
 
 # Reading.
