@@ -22,7 +22,7 @@ def bleu(candidates: Sequence[str], references: Sequence[str]) -> float:
     which the candidates have no run at all do not count. Its signature in the terms of sacrebleu:
     ``nrefs:1|case:lc|eff:yes|tok:none|smooth:none``, over the words that `words` finds.
     """
-    from sacrebleu.metrics import BLEU  # not quick to import, and only needed here
+    from sacrebleu.metrics.bleu import BLEU  # not quick to import, and only needed here
 
     metric = BLEU(tokenize="none", smooth_method="none", effective_order=True, force=True)
     said, meant = ([" ".join(words(text)) for text in texts] for texts in (candidates, references))

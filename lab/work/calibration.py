@@ -31,8 +31,8 @@ _SIZE: Final = {
 def calibration(settings: Settings) -> Work[MeasuredStep]:
     """Time steps of a small cube on random data, on the device and with the widths of the settings.
 
-    It fails with a `DeviceError` if the device is not there, and with a `TeacherError` if the teacher that is to
-    tell its width is not.
+    It fails with a `DeviceError` if the device is not there, and with a `TeacherError` if the teacher whose
+    width is asked for is not.
     """
 
     def measure(_: Progress) -> MeasuredStep:
