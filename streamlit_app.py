@@ -10,7 +10,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import streamlit as st
 
 from lab.assets import asset_routes
-from lab.server import download_routes, lifespan, news_routes
+from lab.routes import download_routes, news_routes
+from lab.server import lifespan
 
 app = st.App(
     Path(__file__).parent / "lab" / "main.py",

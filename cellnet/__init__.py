@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cellnet.student.experts import DistantExpert, FunctionalExpert, GatingNetwork, LocalExpert
     from cellnet.student.student import CellNet
     from cellnet.student.surface import EmbeddingToLatticeMapper, LatticeToEmbeddingExtractor
-    from cellnet.teacher import Teacher
+    from cellnet.teacher import Teacher, resolve_teacher
     from cellnet.training import EmbeddingTrainer, TrainingData, TrainingSession, prepare_data
     from cellnet.training.memory import MemoryPoolManager
 
@@ -56,6 +56,7 @@ __all__ = [
     "prepare_data",
     "preset",
     "prove",
+    "resolve_teacher",
 ]
 
 # Names are imported on first use (PEP 562): a program that needs the settings alone starts at once.
@@ -89,6 +90,7 @@ _HOMES = {
     "prepare_data": "training",
     "preset": "settings",
     "prove": "proof",
+    "resolve_teacher": "teacher",
 }
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from lab.server import get_service
+from lab.server import get_lab
 from lab.widgets.markup import DARK_STYLE, LIGHT_STYLE, STYLE
 from lab.widgets.status import status_bar
 
@@ -25,6 +25,6 @@ page = st.navigation(
     position="top",
 )
 st.html(STYLE + (DARK_STYLE if st.context.theme.type == "dark" else LIGHT_STYLE))
-service = get_service()
+service = get_lab().service
 status_bar(service, service.snapshot())
 page.run()

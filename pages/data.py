@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from lab.server import get_embedding_job, get_service
+from lab.server import get_lab
 from lab.views.data.page import (
     bad_rows,
     choose_amount,
@@ -25,7 +25,8 @@ VIEWS = {
     "map": "Map",
 }
 
-service, job = get_service(), get_embedding_job()
+lab = get_lab()
+service, embedding = lab.service, lab.embedding
 
 
 @st.fragment
@@ -41,7 +42,7 @@ def page() -> None:
     usable = settings if possible and reading is not None else None
     with work:
         sentences = read(settings.data) if possible else None
-        embed_and_use(service, job, usable, sentences)
+        embed_and_use(service, embedding, usable, sentences)
         if sentences is not None:
             counts(sentences)
 
@@ -69,7 +70,7 @@ def page() -> None:
         case "repeats":
             repeats(sentences)
         case "map":
-            embeddings(job, usable)
+            embeddings(embedding, usable)
 
 
 page()

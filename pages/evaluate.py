@@ -3,13 +3,13 @@
 import streamlit as st
 
 from lab.figures.inline import STYLE
-from lab.server import get_service, get_shelf
+from lab.server import get_lab
 from lab.views.evaluate.page import ask
 from lab.widgets.student import choose_student
 
 st.html(STYLE)
-service = get_service()
-student = choose_student(service, get_shelf(), "evaluate")
+lab = get_lab()
+student = choose_student(lab.service, lab.shelf, "evaluate")
 if student is None:
     st.stop()
-ask(service, student)
+ask(lab.service, lab.works, student)

@@ -3,12 +3,10 @@
 import streamlit as st
 
 from lab.figures.inline import STYLE
-from lab.server import get_service, get_shelf
-from lab.sources.pictures import Pictures
+from lab.server import get_lab
 from lab.views.lattice.page import choose_source, lattice
-from lab.work.jobs import JOBS
 
-pictures = Pictures(get_service(), get_shelf(), JOBS)
+pictures = get_lab().pictures
 
 
 @st.fragment

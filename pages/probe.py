@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from lab.server import get_service, get_shelf
+from lab.server import get_lab
 from lab.views.probe.compare import compare
 from lab.views.probe.intervene import intervene
 from lab.views.probe.page import KEPT, ask
@@ -15,11 +15,11 @@ SECTIONS = {"Sentence": sentence, "Compare": compare, "Intervene": intervene}
 @st.fragment
 def page() -> None:
     """All of it, so that the frame around the page stays as it is when something is pressed."""
-    shelf = get_shelf()
-    student = choose_student(get_service(), shelf, "probe")
+    lab = get_lab()
+    student = choose_student(lab.service, lab.shelf, "probe")
     if student is None:
         return
-    asked = ask(shelf, student)
+    asked = ask(lab.shelf, student)
     if asked is None:
         return
     section = st.segmented_control(

@@ -3,15 +3,13 @@
 import streamlit as st
 
 from lab.figures.inline import STYLE
-from lab.server import get_service, get_shelf
-from lab.sources.pictures import Pictures
+from lab.server import get_lab
 from lab.views.routing.experts import experts
 from lab.views.routing.page import choose_source, cubes, gates, over_training
 from lab.widgets.region import choose_region
 from lab.widgets.source import settings_to_see
-from lab.work.jobs import JOBS
 
-pictures = Pictures(get_service(), get_shelf(), JOBS)
+pictures = get_lab().pictures
 
 
 @st.fragment

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from lab.figures.runs import all_tags
-from lab.server import get_service
+from lab.server import get_lab
 from lab.views.runs.compare import overlay, settings_difference
 from lab.views.runs.detail import checkpoints, description, export, going_on
 from lab.views.runs.table import choose_one, choose_runs, deletion, importing, looks_in_trash, restoring
@@ -17,7 +17,7 @@ VIEWS = {
     "export": "Export",
 }
 
-service = get_service()
+service = get_lab().service
 choice = choose_runs(service)
 chosen = choice.selected
 if looks_in_trash():

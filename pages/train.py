@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from lab.server import get_service
+from lab.server import get_lab
 from lab.views.train import live_views, setup_form, steering
 from lab.views.train.curve_files import curve_files
 from lab.views.train.steering import run_facts, tier_table
 
-service = get_service()
+service = get_lab().service
 snapshot = service.snapshot()
 
 live_views(service)

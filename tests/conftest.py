@@ -11,9 +11,11 @@ _ANNOTATED = (
     "decoder.network",
     "lattice",
     "losses",
+    "student.base",
     "student.codec",
     "student.cube",
     "student.experts",
+    "student.perceptron",
     "student.student",
     "student.surface",
 )

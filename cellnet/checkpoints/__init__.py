@@ -3,7 +3,6 @@
 from cellnet.checkpoints.archive import MAX_ARCHIVE_BYTES, pack, unpack
 from cellnet.checkpoints.contents import check_training
 from cellnet.checkpoints.files import JSON, Checkpoint, load_checkpoint, save_checkpoint
-from cellnet.checkpoints.folders import remove_stale
 from cellnet.checkpoints.optimizers import flatten_optimizer, unflatten_optimizer
 
 __all__ = [
@@ -14,7 +13,6 @@ __all__ = [
     "flatten_optimizer",
     "load_checkpoint",
     "pack",
-    "remove_stale",
     "save_checkpoint",
     "unflatten_optimizer",
     "unpack",

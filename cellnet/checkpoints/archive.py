@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import stat
 import struct
 import zlib
@@ -13,7 +12,6 @@ from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from cellnet.checkpoints.files import load_checkpoint
-from cellnet.checkpoints.folders import replacing, sync
 from cellnet.checkpoints.manifest import (
     FILE_PATTERN,
     MAX_FILES,
@@ -24,6 +22,7 @@ from cellnet.checkpoints.manifest import (
     read_manifest,
 )
 from cellnet.errors import CheckpointError
+from cellnet.files import new_file, new_folder
 
 MAX_ARCHIVE_BYTES = 2_000_000_000
 """Most bytes a packed checkpoint may take, unpacked; beyond it a zip needs the zip64 format."""
@@ -55,21 +54,14 @@ def pack(folder: Path, target: Path) -> Path:
         raise CheckpointError(
             f"{folder} takes {total} bytes and a zip file at most {MAX_ARCHIVE_BYTES}; copy the folder"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    new = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
-    try:
-        with ZipFile(new, "x", ZIP_STORED, allowZip64=False) as archive:
-            for file in files:
-                info = ZipInfo(file.name, _EPOCH)
-                info.file_size = file.stat().st_size
-                info.external_attr = (stat.S_IFREG | 0o644) << 16
-                with file.open("rb") as source, archive.open(info, "w") as member:
-                    while chunk := source.read(_CHUNK_BYTES):
-                        member.write(chunk)
-        sync(new)
-        os.replace(new, target)
-    finally:
-        new.unlink(missing_ok=True)
+    with new_file(target) as new, ZipFile(new, "w", ZIP_STORED, allowZip64=False) as archive:
+        for file in files:
+            info = ZipInfo(file.name, _EPOCH)
+            info.file_size = file.stat().st_size
+            info.external_attr = (stat.S_IFREG | 0o644) << 16
+            with file.open("rb") as source, archive.open(info, "w") as member:
+                while chunk := source.read(_CHUNK_BYTES):
+                    member.write(chunk)
     return target
 
 
@@ -106,7 +98,7 @@ def _unpack(file: IO[bytes], target: Path, max_bytes: int) -> Path:
     try:
         with ZipFile(file) as archive:
             members = _check_members(archive.infolist(), max_bytes)
-            with replacing(target) as new:
+            with new_folder(target) as new:
                 _extract(archive, members, new)
                 load_checkpoint(new)
     except _DAMAGE as error:

@@ -15,7 +15,6 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 import cellnet
-from cellnet.checkpoints.folders import replacing
 from cellnet.checkpoints.manifest import (
     FORMAT,
     GROUP_PATTERN,
@@ -29,6 +28,7 @@ from cellnet.checkpoints.manifest import (
     write_manifest,
 )
 from cellnet.errors import CheckpointError, SettingsError
+from cellnet.files import new_folder
 from cellnet.settings import Settings, from_toml, save_toml
 from cellnet.student.surface import refuse_moved_surface
 
@@ -80,7 +80,7 @@ def save_checkpoint(
             raise CheckpointError(f"{group!r} cannot name a group of tensors; use 1 to 64 of a-z and _")
     if len(tensors) >= MAX_FILES:
         raise CheckpointError(f"{len(tensors)} groups are too many; merge them into fewer than {MAX_FILES}")
-    with replacing(folder) as new:
+    with new_folder(folder) as new:
         for group, named in tensors.items():
             copies = {
                 name: torch.clone(tensor.detach().cpu(), memory_format=torch.contiguous_format)

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> Result:
         [
             ("device", times.device),
             ("precision", times.precision),
-            ("CUDA graphs", times.cuda_graphs),
+            ("engine", times.engine),
             ("batch", times.batch),
             ("lattice", " x ".join(map(str, times.dimensions))),
             ("median step", f"{times.median_ms:.1f} ms"),

@@ -13,6 +13,7 @@ from cellnet.device import describe_device, open_device
 from cellnet.lattice.geometry import GeometryReport, geometry_report
 from cellnet.settings import Settings
 from cellnet.student.student import CellNet
+from cellnet.training.engine import choose_engine
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,9 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> Result:
-    """Describe the settings; neither data nor teacher are touched."""
+    """Describe the settings; data are not touched, nor is the teacher unless it is to tell its width."""
     settings = settings_from(arguments)
-    device = describe_device(open_device(settings))
+    device = open_device(settings)
+    machine = {"device": describe_device(device), "engine": choose_engine(settings, device)}
     report = geometry_report(
         settings.lattice, settings.neighbors.get_distance_thresholds(settings.lattice), settings.model.steps
     )
@@ -50,14 +52,14 @@ def run(arguments: argparse.Namespace) -> Result:
         "codec": settings.embedding.type,
         "teacher": {"name": settings.embedding.teacher, "width": settings.embedding.teacher_width},
         "parameters": {"total": total, "by_module": counts},
-        "device": device,
+        **machine,
         "torch": torch.__version__,
     }
-    return Result(values, _text(settings, report, counts, edge, device))
+    return Result(values, _text(settings, report, counts, edge, machine))
 
 
 def _text(
-    settings: Settings, report: GeometryReport, counts: dict[str, int], edge: int, device: str
+    settings: Settings, report: GeometryReport, counts: dict[str, int], edge: int, machine: dict[str, str]
 ) -> str:
     cube = " x ".join(map(str, settings.lattice.dimensions))
     facts = table(
@@ -69,7 +71,7 @@ def _text(
             ("teacher", f"{settings.embedding.teacher}, {settings.embedding.teacher_width} wide"),
             ("surface", f"{edge} x {edge} = code of {edge**2}, {settings.embedding.type} codec"),
             ("reach", _reach(report, settings.model.steps)),
-            ("device", device),
+            *machine.items(),
         ]
     )
     rows: list[tuple[object, ...]] = []

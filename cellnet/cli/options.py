@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from cellnet.settings import PRESET_NAMES, Settings, flat_fields, load_toml, preset, with_changes
+from cellnet.settings import PRESET_NAMES, Settings, describe, flat_fields, load_toml, preset, with_changes
 
 DEFAULT_PRESET = "quickstart"
 DEFAULT_RUNS = Path("runs")
@@ -61,15 +61,18 @@ def changes_from(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
-    """Return the settings of preset, file and flags.
+    """Return the settings of preset, file and flags, with the teacher's width where they leave it open.
 
     Raises:
         SettingsError: naming the setting, the value and what would be right.
+        TeacherError: if the teacher that is to tell its width is not there.
     """
+    from cellnet.teacher import resolve_teacher  # imports torch, which takes a second
+
     settings = preset(arguments.preset or DEFAULT_PRESET)
     if arguments.config is not None:
         settings = load_toml(arguments.config, settings)
-    return with_changes(settings, changes_from(arguments))
+    return resolve_teacher(with_changes(settings, changes_from(arguments)))
 
 
 def add_runs_folder(parser: argparse.ArgumentParser) -> None:
@@ -122,4 +125,4 @@ def _integers(text: str) -> tuple[int, ...]:
 def _help(field: FieldInfo) -> str:
     extra = field.json_schema_extra
     unit = str(extra["unit"]) if isinstance(extra, dict) else ""
-    return (field.description or "") + (f" Unit: {unit}." if unit else "")
+    return describe(field) + (f" Unit: {unit}." if unit else "")

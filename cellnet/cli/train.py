@@ -17,6 +17,7 @@ from cellnet.runs import RunStore
 from cellnet.settings import Settings
 from cellnet.teacher import EmbeddingCancelled
 from cellnet.training import TrainingData, TrainingSession, prepare_data
+from cellnet.training.engine import choose_engine
 from cellnet.training.session import run_settings
 
 
@@ -77,7 +78,7 @@ def _resume(arguments: argparse.Namespace, store: RunStore, interrupt: StopOnInt
 
 
 def _prepare(settings: Settings, interrupt: StopOnInterrupt) -> TrainingData:
-    open_device(settings)  # fail before the embedding, not after it
+    choose_engine(settings, open_device(settings))  # fail before the embedding, not after it
     data = prepare_data(settings, progress=EmbeddingProgress(), should_stop=lambda: interrupt.requested)
     if data.report is not None:
         say(data.report.summary)
@@ -114,6 +115,8 @@ def _text(summary: dict[str, Any]) -> str:
         [(name, train.get(name), validation.get(name)) for name in (*LOSS_NAMES, "total")],
         ("loss", "train", "validation"),
     )
+    slow, target = summary["share_of_slow_steps"], summary["target_ms_per_step"]
+    pace = [] if slow is None else [(f"steps slower than {target:g} ms", f"{slow:.1%}")]
     figures = table(
         [
             ("run", summary["run"]),
@@ -122,7 +125,9 @@ def _text(summary: dict[str, Any]) -> str:
             ("of PCA", summary["pca_explained_variance"]),
             ("mean cosine", summary["mean_cosine"]),
             ("seconds per step", summary["seconds_per_step"]),
+            *pace,
             ("device", summary["device"]),
+            ("engine", summary["engine"]),
         ]
     )
     return f"{shown}\n\n{figures}"

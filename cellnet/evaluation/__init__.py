@@ -7,7 +7,8 @@ from cellnet.evaluation.lattice import InteriorMeasures, LatticeMeasures, measur
 from cellnet.evaluation.scores import NEIGHBORS, SCORES
 from cellnet.evaluation.subjects import WHO, Pairs
 from cellnet.evaluation.values import as_dict
-from cellnet.student.perceptron import Perceptron, parameter_count, train_perceptron
+from cellnet.student.perceptron import Perceptron, parameter_count
+from cellnet.training.baseline import train_perceptron
 
 __all__ = [
     "LEVEL",

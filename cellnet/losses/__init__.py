@@ -1,35 +1,28 @@
-"""The six losses. To add a seventh, write its class and add one line to the table in `make_losses`."""
+"""The losses by name. A further one is a class and one line in `cellnet.settings.LOSSES`."""
 
 from __future__ import annotations
+
+from pkgutil import resolve_name
 
 from torch import Tensor
 
 from cellnet.losses.base import Loss, LossInput
 from cellnet.losses.fidelity import DiversityLoss, ReconstructionLoss, SimilarityLoss
 from cellnet.losses.lattice import EmergenceLoss, LatticeDynamicsLoss, SpatialConsistencyLoss
-from cellnet.settings import LossSettings
-
-LOSS_NAMES = (
-    "reconstruction",
-    "similarity",
-    "diversity",
-    "emergence",
-    "lattice_dynamics",
-    "spatial_consistency",
-)
+from cellnet.settings import LOSS_NAMES, LOSSES, LossSettings
 
 
-def make_losses(settings: LossSettings) -> dict[str, Loss]:
-    """Return the six losses by name."""
-    losses: tuple[Loss, ...] = (
-        ReconstructionLoss(),
-        SimilarityLoss(),
-        DiversityLoss(),
-        EmergenceLoss(settings.emergence_amplitude),
-        LatticeDynamicsLoss(),
-        SpatialConsistencyLoss(),
-    )
-    return dict(zip(LOSS_NAMES, losses, strict=True))
+def make_losses(settings: LossSettings, *, lattice: bool = True) -> dict[str, Loss]:
+    """Return the losses by name.
+
+    Args:
+        settings: what the losses are made from.
+        lattice: whether there is a lattice to measure; without one, losses that need it are left out.
+    """
+    kinds: dict[str, type[Loss]] = {name: resolve_name(line.loss) for name, line in LOSSES.items()}
+    return {
+        name: kind.made_from(settings) for name, kind in kinds.items() if lattice or not kind.needs_lattice
+    }
 
 
 def loss_weights(settings: LossSettings) -> dict[str, float]:
@@ -38,10 +31,10 @@ def loss_weights(settings: LossSettings) -> dict[str, float]:
 
 
 def total_loss(raw: dict[str, Tensor], weights: Tensor) -> Tensor:
-    """Return the weighted sum of raw losses; ``weights`` (6,) are in the order of `LOSS_NAMES`."""
+    """Return the weighted sum of raw losses; ``weights`` (n,) are in the order of ``raw``."""
     total = weights.new_zeros(())
-    for weight, name in zip(weights, LOSS_NAMES, strict=True):
-        total = total + weight * raw[name]
+    for weight, value in zip(weights, raw.values(), strict=True):
+        total = total + weight * value
     return total
 
 

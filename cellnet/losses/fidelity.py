@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from cellnet.losses.base import LossInput
+from cellnet.losses.base import Loss, LossInput
 
 _SMALLEST = 1e-12
 
 
-class ReconstructionLoss:
+class ReconstructionLoss(Loss):
     """The fraction of variance unexplained: mse(y^, y) / var(y), the unbiased variance over the batch."""
 
     def __call__(self, batch: LossInput) -> Float[Tensor, ""]:
@@ -20,7 +20,7 @@ class ReconstructionLoss:
         return F.mse_loss(batch.output.embeddings, batch.target) / variance.clamp_min(_SMALLEST)
 
 
-class SimilarityLoss:
+class SimilarityLoss(Loss):
     """Mean (1 - cos(y^_i, y_i)), plus the mse between the off-diagonal cosines of y^ and of y.
 
     The second part asks that the geometry between sentences be kept (relational distillation, Park et
@@ -37,7 +37,7 @@ class SimilarityLoss:
         return own + between
 
 
-class DiversityLoss:
+class DiversityLoss(Loss):
     """mean_d relu(1 - std_d(y^) / std_d(y)) over the batch: VICReg's hinge (Bardes et al. 2022)."""
 
     def __call__(self, batch: LossInput) -> Float[Tensor, ""]:

@@ -8,14 +8,15 @@ from torch import Tensor
 
 from cellnet.errors import TrainingError
 from cellnet.lattice.sums import take_rows
-from cellnet.losses.base import LossInput
+from cellnet.losses.base import Loss, LossInput
+from cellnet.settings import LossSettings
 
 _SMALLEST = 1e-12
 _SMALLEST_EMERGENCE_BATCH = 4
 _MOST_DIRECTIONS = 32
 
 
-class EmergenceLoss:
+class EmergenceLoss(Loss):
     """The interior must answer each input in its own, collective way.
 
     With V = s_T - s_0 on interior cells, flattened and centered over the batch, and G = V V', the
@@ -30,11 +31,17 @@ class EmergenceLoss:
         TrainingError: for a batch below 4, where PR says nothing.
     """
 
+    needs_lattice = True
+
     def __init__(self, amplitude: float) -> None:
         self.amplitude = amplitude
 
+    @classmethod
+    def made_from(cls, settings: LossSettings) -> Loss:
+        return cls(settings.emergence_amplitude)
+
     def __call__(self, batch: LossInput) -> Float[Tensor, ""]:
-        lattice = batch.output.lattice
+        lattice = batch.lattice
         size = len(batch.target)
         if size < _SMALLEST_EMERGENCE_BATCH:
             raise TrainingError(
@@ -55,29 +62,33 @@ class EmergenceLoss:
         return 1.0 - spread + torch.relu(1.0 - moved / self.amplitude)
 
 
-class LatticeDynamicsLoss:
+class LatticeDynamicsLoss(Loss):
     """sum_t w_t r_t^2 with r_t = rms(s_t+1 - s_t) / rms(s_t): change first, settle later.
 
     The weights rise linearly, w_t = 2 (t + 1) / (T (T + 1)), and sum to 1. Mean over the batch; 0 without
     steps.
     """
 
+    needs_lattice = True
+
     def __call__(self, batch: LossInput) -> Float[Tensor, ""]:
-        squared = batch.output.lattice.relative_change.square().mean(dim=1)
+        squared = batch.lattice.relative_change.square().mean(dim=1)
         steps = len(squared)
         weights = torch.arange(1, steps + 1, device=squared.device, dtype=squared.dtype)
         return (weights * squared).sum() * 2.0 / max(1, steps * (steps + 1))
 
 
-class SpatialConsistencyLoss:
+class SpatialConsistencyLoss(Loss):
     """Geary's C (Geary 1954) of the final states over face neighbors: 1 for noise, near 0 if smooth.
 
     C = (N - 1) sum_ij w_ij (x_i - x_j)^2 / (2 W sum_i (x_i - mean)^2), for each sample and channel, then
     averaged; w_ij = 1 for cells that share a face (open boundary), W = sum_ij w_ij.
     """
 
+    needs_lattice = True
+
     def __call__(self, batch: LossInput) -> Float[Tensor, ""]:
-        states = batch.output.lattice.final.float()
+        states = batch.lattice.final.float()
         grid = states.unflatten(1, batch.dimensions)
         differences = states.new_zeros(())
         pairs = 0

@@ -22,6 +22,7 @@ import torch
 from cellnet.checkpoints import MAX_ARCHIVE_BYTES, Checkpoint, check_training, load_checkpoint, pack, unpack
 from cellnet.checkpoints.contents import TrainingState
 from cellnet.errors import CheckpointError, SettingsError
+from cellnet.files import new_file
 from cellnet.runs import RunRecord, RunStore
 from cellnet.runs.schema import PHASES
 from cellnet.settings import Settings
@@ -111,25 +112,19 @@ def export_run(store: RunStore, run_id: str, target: Path) -> Path:
         CheckpointError: if a checkpoint is damaged.
     """
     folder, run = store.folder(run_id), store.get(run_id)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    new = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
-    try:
-        with ZipFile(new, "x", ZIP_STORED) as archive:
-            _write_text(archive, "README.txt", _README)
-            _write_text(archive, "run.json", json.dumps(_description(run), indent=2) + "\n")
-            _write_file(archive, "settings.toml", folder / "settings.toml")
-            for phase in PHASES:
-                table = store.metrics(run_id, phase=phase).drop(columns="phase")
-                _write_text(archive, f"metrics-{phase}.csv", table.to_csv(index=False))
-            changes = [asdict(change) for change in store.changes(run_id)]
-            _write_text(archive, "changes.csv", _as_csv(("step", "time", "key", "old", "new"), changes))
-            for step in [checkpoint.step for checkpoint in store.checkpoints(run_id)]:
-                _write_checkpoint(archive, store, run_id, step, new.with_suffix(".part"))
-            for frame in sorted((folder / _FRAMES).glob("*.safetensors")):
-                _write_file(archive, f"{_FRAMES}/{frame.name}", frame)
-        os.replace(new, target)
-    finally:
-        new.unlink(missing_ok=True)
+    with new_file(target) as new, ZipFile(new, "w", ZIP_STORED) as archive:
+        _write_text(archive, "README.txt", _README)
+        _write_text(archive, "run.json", json.dumps(_description(run), indent=2) + "\n")
+        _write_file(archive, "settings.toml", folder / "settings.toml")
+        for phase in PHASES:
+            table = store.metrics(run_id, phase=phase).drop(columns="phase")
+            _write_text(archive, f"metrics-{phase}.csv", table.to_csv(index=False))
+        changes = [asdict(change) for change in store.changes(run_id)]
+        _write_text(archive, "changes.csv", _as_csv(("step", "time", "key", "old", "new"), changes))
+        for step in [checkpoint.step for checkpoint in store.checkpoints(run_id)]:
+            _write_checkpoint(archive, store, run_id, step, new.with_suffix(".part"))
+        for frame in sorted((folder / _FRAMES).glob("*.safetensors")):
+            _write_file(archive, f"{_FRAMES}/{frame.name}", frame)
     return target
 
 

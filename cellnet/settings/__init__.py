@@ -6,7 +6,7 @@ from cellnet.settings.decoder import DecoderSettings
 from cellnet.settings.embedding import EmbeddingSettings
 from cellnet.settings.files import from_toml, load_toml, save_toml, to_toml
 from cellnet.settings.lattice import DistanceThresholds, LatticeSettings, NeighborSettings
-from cellnet.settings.loss import LossSettings
+from cellnet.settings.loss import LOSS_NAMES, LOSSES, LossSettings
 from cellnet.settings.presets import PRESET_NAMES, preset
 from cellnet.settings.student import (
     DistantExpertSettings,
@@ -24,10 +24,21 @@ from cellnet.settings.system import (
     UnifiedOptimizerSettings,
 )
 from cellnet.settings.training import TrainingSettings
-from cellnet.settings.tree import LIVE_SETTINGS, Settings, differences, flat_fields, get_value, with_changes
+from cellnet.settings.tree import (
+    LIVE_SETTINGS,
+    Settings,
+    describe,
+    differences,
+    flat_fields,
+    get_value,
+    marked,
+    with_changes,
+)
 
 __all__ = [
     "LIVE_SETTINGS",
+    "LOSSES",
+    "LOSS_NAMES",
     "PRESET_NAMES",
     "AdaptiveChunkerSettings",
     "DataSettings",
@@ -50,11 +61,13 @@ __all__ = [
     "SettingsGroup",
     "TrainingSettings",
     "UnifiedOptimizerSettings",
+    "describe",
     "differences",
     "flat_fields",
     "from_toml",
     "get_value",
     "load_toml",
+    "marked",
     "preset",
     "save_toml",
     "to_toml",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reprlib import Repr
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
@@ -20,8 +20,21 @@ def shown(value: object) -> str:
     return _SHORTENED.repr(value)
 
 
+Fork = Literal["free", "fixed", "unused"]
+"""What a fork, which begins with the weights of another run, may do with a setting: change it, not change
+it since the shape or the meaning of weights depends on it, or not use it since it only says how weights
+start."""
+
+
 def setting(
-    default: Any, *, label: str, help: str, unit: str = "", live: bool = False, **limits: Any
+    default: Any,
+    *,
+    label: str,
+    help: str,
+    unit: str = "",
+    live: bool = False,
+    fork: Fork = "free",
+    **limits: Any,
 ) -> Any:
     """Declare one setting.
 
@@ -31,10 +44,11 @@ def setting(
         help: one or two sentences on what the setting does.
         unit: the unit of the value, empty for a plain number.
         live: whether the setting may change while a training runs.
+        fork: what a fork of a run may do with the setting.
         limits: pydantic constraints (``ge``, ``le``, ``gt``, ``lt``, ``min_length`` ...), from
             which forms take their range.
     """
-    extra: JsonDict = {"unit": unit, "live": live}
+    extra: JsonDict = {"unit": unit, "live": live, "fork": fork}
     return Field(default, title=label, description=help, json_schema_extra=extra, **limits)
 
 

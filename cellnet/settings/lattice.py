@@ -21,7 +21,7 @@ class LatticeSettings(SettingsGroup):
     """The cube: its size, its boundary and the ratios that split neighbors into tiers."""
 
     dimensions: tuple[int, int, int] = setting(
-        (8, 8, 8), label="Dimensions", help="Number of cells along x, y and z.", unit="cells"
+        (8, 8, 8), label="Dimensions", help="Number of cells along x, y and z.", unit="cells", fork="fixed"
     )
     adaptive_radius_ratio: float = setting(
         0.2,
@@ -69,7 +69,9 @@ class LatticeSettings(SettingsGroup):
     target_performance_ms: float = setting(
         100.0,
         label="Target step time",
-        help="A training step slower than this is reported by the performance monitor.",
+        help="A training step that takes longer is slow. Every 100 slow steps are a warning in the log. "
+        "Their share is among the figures of the run. The lab's status bar says so while the newest steps "
+        "are slow.",
         unit="ms",
         gt=0.0,
     )

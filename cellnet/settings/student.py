@@ -12,7 +12,9 @@ OdeMethod = Literal["euler", "midpoint", "rk4", "dopri5"]
 class ModelSettings(SettingsGroup):
     """The dynamics that every expert shares."""
 
-    state_size: int = setting(32, label="State size", help="Channels C of each cell's state.", ge=2, le=512)
+    state_size: int = setting(
+        32, label="State size", help="Channels C of each cell's state.", ge=2, le=512, fork="fixed"
+    )
     steps: int = setting(
         5, label="Lattice steps", help="Steps T of the lattice in one forward pass.", ge=1, le=100
     )
@@ -29,14 +31,20 @@ class ModelSettings(SettingsGroup):
 class LocalExpertSettings(SettingsGroup):
     """The reflex: mean over the local tier, then an MLP with the cell's own state."""
 
-    hidden_size: int = setting(64, label="Hidden size", help="Width of the expert's MLP.", ge=1, le=4096)
+    hidden_size: int = setting(
+        64, label="Hidden size", help="Width of the expert's MLP.", ge=1, le=4096, fork="fixed"
+    )
 
 
 class FunctionalExpertSettings(SettingsGroup):
     """The work-horse: attention over the functional tier and a continuous part."""
 
-    hidden_size: int = setting(64, label="Hidden size", help="Width of the expert's MLPs.", ge=1, le=4096)
-    heads: int = setting(1, label="Heads", help="Attention heads; must divide the state size.", ge=1, le=64)
+    hidden_size: int = setting(
+        64, label="Hidden size", help="Width of the expert's MLPs.", ge=1, le=4096, fork="fixed"
+    )
+    heads: int = setting(
+        1, label="Heads", help="Attention heads; must divide the state size.", ge=1, le=64, fork="fixed"
+    )
     ode_method: OdeMethod = setting("euler", label="ODE method", help="Integrator of the continuous part.")
     integration_steps: int = setting(
         3,
@@ -50,7 +58,9 @@ class FunctionalExpertSettings(SettingsGroup):
 class DistantExpertSettings(SettingsGroup):
     """Slow fields: the mean over the distant tier drives an ODE."""
 
-    hidden_size: int = setting(64, label="Hidden size", help="Width of the expert's MLP.", ge=1, le=4096)
+    hidden_size: int = setting(
+        64, label="Hidden size", help="Width of the expert's MLP.", ge=1, le=4096, fork="fixed"
+    )
     ode_method: OdeMethod = setting("euler", label="ODE method", help="Integrator of the expert's ODE.")
     integration_steps: int = setting(
         3,
@@ -64,7 +74,9 @@ class DistantExpertSettings(SettingsGroup):
 class GateSettings(SettingsGroup):
     """The gate that mixes the experts."""
 
-    hidden_size: int = setting(32, label="Hidden size", help="Width of the gate's MLP.", ge=1, le=4096)
+    hidden_size: int = setting(
+        32, label="Hidden size", help="Width of the gate's MLP.", ge=1, le=4096, fork="fixed"
+    )
     temperature: float = setting(
         1.0,
         label="Temperature",
@@ -85,9 +97,11 @@ class InitSettings(SettingsGroup):
         help="Use deterministic algorithms only; slower on CUDA, and an error where none exists.",
     )
     init_method: Literal["xavier", "kaiming", "orthogonal"] = setting(
-        "xavier", label="Initialization", help="Distribution of the starting weights."
+        "xavier", label="Initialization", help="Distribution of the starting weights.", fork="unused"
     )
-    gain: float = setting(1.0, label="Gain", help="Scale of the starting weights.", gt=0.0, le=10.0)
+    gain: float = setting(
+        1.0, label="Gain", help="Scale of the starting weights.", gt=0.0, le=10.0, fork="unused"
+    )
     expert_gain: float = setting(
         0.3,
         label="Expert gain",
@@ -95,4 +109,5 @@ class InitSettings(SettingsGroup):
         "states in a step. At 0 a fresh cube is the identity.",
         ge=0.0,
         le=10.0,
+        fork="unused",
     )

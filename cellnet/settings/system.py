@@ -72,11 +72,6 @@ class DeviceSettings(SettingsGroup):
     threads: int = setting(
         0, label="CPU threads", help="Threads of the CPU work; 0 keeps PyTorch's choice.", ge=0, le=1024
     )
-    cuda_graphs: bool = setting(
-        True,
-        label="CUDA graphs",
-        help="On a CUDA device, replay a training step as one CUDA graph.",
-    )
 
 
 class LoggingSettings(SettingsGroup):

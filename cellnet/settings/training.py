@@ -61,6 +61,13 @@ class TrainingSettings(SettingsGroup):
         label="Precision",
         help="bfloat16 is mixed precision and needs a CUDA device.",
     )
+    engine: Literal["auto", "eager", "cuda-graphs"] = setting(
+        "auto",
+        label="Engine",
+        help="How a training step is computed. eager: operation by operation, on any device. cuda-graphs: "
+        "replayed as one CUDA graph, which is faster and needs a CUDA device. auto: cuda-graphs on a CUDA "
+        "device, else eager.",
+    )
     codec_steps: int = setting(
         0,
         label="Codec steps",

@@ -110,13 +110,32 @@ def flat_fields() -> Iterator[tuple[str, FieldInfo]]:
             yield f"{group}.{key}", field
 
 
-def is_live(field: FieldInfo) -> bool:
-    """Whether the setting may change while a training runs."""
-    extra = field.json_schema_extra
-    return isinstance(extra, dict) and bool(extra["live"])
+def marked(mark: str, value: object) -> tuple[str, ...]:
+    """Return the settings whose mark (an argument of `setting`, such as ``live``) has a value."""
+    return tuple(name for name, field in flat_fields() if _marks(field)[mark] == value)
 
 
-LIVE_SETTINGS: frozenset[str] = frozenset(name for name, field in flat_fields() if is_live(field))
+def describe(field: FieldInfo) -> str:
+    """Return what a setting does and what its marks mean, in sentences."""
+    marks = _marks(field)
+    live = "It can change while a training runs." if marks["live"] else ""
+    return " ".join(filter(None, (field.description, live, _IN_FORKS[str(marks["fork"])])))
+
+
+_IN_FORKS = {
+    "free": "",
+    "fixed": "A fork of a run cannot change it.",
+    "unused": "A fork of a run does not use it.",
+}
+
+
+def _marks(field: FieldInfo) -> dict[str, Any]:
+    marks = field.json_schema_extra
+    assert isinstance(marks, dict)
+    return marks
+
+
+LIVE_SETTINGS: frozenset[str] = frozenset(marked("live", True))
 
 
 def differences(before: Settings, after: Settings) -> dict[str, tuple[Any, Any]]:

@@ -24,7 +24,8 @@ from cellnet.settings import (
     save_toml,
     with_changes,
 )
-from cellnet.student.codec import PCA, make_codec, refine
+from cellnet.student.base import Reconstruction, Student
+from cellnet.student.codec import make_codec, refine
 from cellnet.student.cube import Lattice3D, LatticeOutput
 from cellnet.student.damage import Intervention
 from cellnet.student.encoder import SentenceEncoder
@@ -53,39 +54,40 @@ _CELLS_REFINED_AT_ONCE = 2**15
 
 
 @dataclass(frozen=True)
-class StudentOutput:
-    """What the student makes of a batch.
+class StudentOutput(Reconstruction):
+    """The answer of a student with a cube.
 
     Attributes:
-        embeddings: reconstructed teacher embeddings, (B, D).
-        surface_in: the code, (B, n, n).
         surface_out: the surface read out, (B, n, n, C).
         lattice: how the cube got there.
     """
 
-    embeddings: Float[Tensor, "batch width"]
-    surface_in: Float[Tensor, "batch edge edge"]
     surface_out: Float[Tensor, "batch edge edge channels"]
     lattice: LatticeOutput
 
 
-class CellNet(SentenceEncoder):
+class CellNet(SentenceEncoder, Student):
     """The whole student; with a teacher attached it encodes texts (see `SentenceEncoder.encode`).
 
     Args:
         settings: the settings tree; ``settings.init`` seeds the starting weights.
 
-    Attributes:
-        interior: linear indices of the cells on none of the six faces.
-
     Raises:
-        SettingsError: if codes are to be refined that have more than `MAX_REFINED_CODE` numbers.
+        SettingsError: if codes are to be refined that have more than `MAX_REFINED_CODE` numbers, or the
+            width of the teacher is left open.
     """
 
-    interior: Tensor
+    has_lattice = True
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
+        if not settings.embedding.teacher_width:
+            raise SettingsError(
+                problems={
+                    "embedding.teacher_width": "0 leaves the width to the teacher, and a student needs a "
+                    "number: use cellnet.resolve_teacher(settings), which asks the teacher"
+                }
+            )
         self.settings = settings
         placement = place(settings)
         with seeded(settings.init.seed):
@@ -115,12 +117,6 @@ class CellNet(SentenceEncoder):
         """Return the settings of the teacher and the codec."""
         return self.settings.embedding
 
-    def start_from(self, pca: PCA) -> None:
-        """Take scaling, and with ``embedding.pca_initialization`` the linear path, from a PCA."""
-        self.codec.fit_scaling(pca)
-        if self.settings.embedding.pca_initialization:
-            self.codec.start_from_pca(pca)
-
     def set_lattice(self, lattice: LatticeSettings) -> None:
         """Use other distance ratios from now on; no parameter changes (see `Lattice3D.set_lattice`)."""
         self.lattice.set_lattice(lattice)
@@ -149,6 +145,19 @@ class CellNet(SentenceEncoder):
         gate = self.settings.gate.replace(temperature=temperature)
         self.lattice.gate.temperature.fill_(temperature)
         self.settings = self.settings.replace(gate=gate.model_dump())
+
+    def follow(self, settings: Settings) -> None:
+        """Take over the distance ratios and the gate's temperature of other settings."""
+        if settings.gate != self.settings.gate:
+            self.set_temperature(settings.gate.temperature)
+        if settings.lattice != self.settings.lattice:
+            self.set_lattice(settings.lattice)
+
+    def learn(self, embeddings: Float[Tensor, "batch width"], *, body_rests: bool = False) -> StudentOutput:
+        """Carry teacher embeddings (B, D) through the cube, or past it while it rests."""
+        steps = 0 if body_rests else None
+        output: StudentOutput = self(embeddings, refine=False, steps=steps, stop_early=False)
+        return output
 
     def put_on_surface(
         self, embeddings: Float[Tensor, "batch width"], *, steps: int | None = None

@@ -2,7 +2,7 @@
 
 from cellnet.teacher.cache import EmbeddingCancelled, default_cache_dir, embed, progress_bar
 from cellnet.teacher.encoder import Teacher, teacher_fingerprint
-from cellnet.teacher.folders import find_width
+from cellnet.teacher.width import find_width, resolve_teacher
 
 __all__ = [
     "EmbeddingCancelled",
@@ -11,5 +11,6 @@ __all__ = [
     "embed",
     "find_width",
     "progress_bar",
+    "resolve_teacher",
     "teacher_fingerprint",
 ]

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cellnet.files import new_file, remove_stale
+
 _log = logging.getLogger(__name__)
 
 
@@ -36,6 +38,7 @@ class BlockFile:
 
     def recover(self) -> int:
         """Return how many leading blocks are sound; where none is, begin a new file."""
+        remove_stale(self._array.parent)
         noted = self._noted()
         self._checksums = []
         if noted and self._has_right_form():
@@ -60,12 +63,8 @@ class BlockFile:
             file.flush()
             os.fsync(file.fileno())
         self._checksums.append(zlib.crc32(values.tobytes()))
-        new = self._notes.with_suffix(".new")
-        with new.open("w", encoding="utf-8") as notes:
-            json.dump({"shape": self._shape, "crc32": self._checksums}, notes)
-            notes.flush()
-            os.fsync(notes.fileno())
-        new.replace(self._notes)
+        with new_file(self._notes) as new:
+            new.write_text(json.dumps({"shape": self._shape, "crc32": self._checksums}), "utf-8")
 
     def open(self) -> NDArray[np.float32]:
         """Return the array (n, D), memory-mapped and read-only."""
@@ -93,8 +92,6 @@ class BlockFile:
         return intact and self._array.stat().st_size == size
 
     def _begin(self) -> None:
-        new = self._array.with_suffix(".new")
-        with new.open("wb") as file:
+        with new_file(self._array) as new, new.open("wb") as file:
             file.write(self._header)
             file.truncate(len(self._header) + self._shape[0] * self._row_bytes)
-        new.replace(self._array)

@@ -1,4 +1,4 @@
-"""The teacher: a frozen transformer that turns sentences into embeddings."""
+"""The teacher: a frozen sentence encoder, loaded and run by sentence-transformers."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ import hashlib
 import json
 import threading
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from torch import Tensor
-from torch.nn import functional
+from tokenizers import Tokenizer
 
 from cellnet.errors import TeacherError
 from cellnet.settings import EmbeddingSettings
-from cellnet.teacher.folders import find_teacher, sha256_of, weight_files
+from cellnet.teacher.folders import TeacherFolder, deciding_files, find_teacher, sha256_of, weight_files
 
-_FINGERPRINT_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
+OWN = "own"
+
+_TOKENIZER_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
+_SAFE: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+_WEIGHTS: dict[str, Any] = {"use_safetensors": True, "dtype": torch.float32}
+_TOKENS_OF_TEXTS = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
 
 _importing = threading.Lock()
 """Transformers loads its parts when asked for them, and two threads that ask at once get in their way."""
@@ -30,139 +35,77 @@ _importing = threading.Lock()
 class Teacher:
     """A sentence encoder with frozen weights; make one with `Teacher.load`.
 
-    Pooling, length and scaling follow the settings, also where a sentence-transformers folder
-    suggests others.
+    With ``embedding.pooling = "own"`` the modules that the encoder was saved with make its embeddings:
+    prompt, pooling, dense layers and scaling. With any other pooling the settings say how the token vectors
+    of its transformer become an embedding.
 
     Attributes:
         name: the setting ``embedding.teacher``.
-        settings: what it was loaded with.
+        settings: what it was loaded with; ``teacher_width`` is the width of the embeddings, never 0.
         tokenizer: the tokenizer of the transformer.
         width: width D of the embeddings.
         fingerprint: SHA-256 of all that decides the embeddings: weights, configuration, tokenizer,
             pooling, scaling and longest text.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any,
-        settings: EmbeddingSettings,
-        fingerprint: str,
-        device: torch.device,
-    ) -> None:
+    def __init__(self, model: SentenceTransformer, settings: EmbeddingSettings, fingerprint: str) -> None:
+        self._model = model.eval().requires_grad_(False)
+        self.width = _width(model, settings)
+        self.settings: EmbeddingSettings = settings.replace(teacher_width=self.width)
         self.name = settings.teacher
-        self.tokenizer = tokenizer
+        self.tokenizer = model.tokenizer
         self.fingerprint = fingerprint
-        self.device = device
-        self.settings = settings
-        self._model = model.to(device=device, dtype=torch.float32).eval().requires_grad_(False)
-        self.width: int = _width(model, settings)
-        _check_length(model, tokenizer, settings)
+        self.device = model.device
+        _cut_texts(model, settings)
 
     @classmethod
     def load(cls, settings: EmbeddingSettings, device: torch.device) -> Teacher:
         """Load the teacher that the settings name (see `cellnet.teacher.folders.find_teacher`).
 
+        A ``teacher_width`` of 0 takes the width that the teacher has.
+
         Raises:
             TeacherError: if it is missing, altered, incomplete, of an unsupported kind or of another
-                width than ``embedding.teacher_width``, or cannot read ``embedding.max_tokens``.
+                width than ``embedding.teacher_width``, or does not fit ``embedding.pooling``,
+                ``embedding.normalize`` or ``embedding.max_tokens``.
         """
-        with _importing:
-            from transformers import AutoModel, AutoTokenizer  # slow to import, and only needed here
-
         folder = find_teacher(settings.teacher)
         fingerprint = _fingerprint(folder, settings)
+        with _importing:
+            import sentence_transformers  # noqa: F401 - slow to import, and only needed here
         try:
-            tokenizer = AutoTokenizer.from_pretrained(
-                folder, trust_remote_code=False, local_files_only=True, padding_side="right"
-            )
-            model, loading = AutoModel.from_pretrained(
-                folder,
-                trust_remote_code=False,
-                local_files_only=True,
-                use_safetensors=True,
-                output_loading_info=True,
-            )
-        except (ImportError, KeyError, OSError, RuntimeError, SafetensorError, ValueError) as error:
-            raise TeacherError(f"{folder} cannot be loaded as a sentence encoder: {error}") from error
-        absent = sorted(key for key in loading["missing_keys"] if not key.startswith("pooler."))
-        if absent:
-            raise TeacherError(
-                f"the weights in {folder} lack {len(absent)} parameters, such as {absent[0]!r}, which "
-                "would start at random; download or save the model again"
-            )
-        return cls(model, tokenizer, settings, fingerprint, device)
+            load = _load_own if settings.pooling == OWN else _load_transformer
+            model = load(folder, settings, device)
+        except (
+            AttributeError,
+            ImportError,
+            KeyError,
+            OSError,
+            RuntimeError,
+            SafetensorError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise TeacherError(f"{folder.path} cannot be loaded as a sentence encoder: {error}") from error
+        return cls(model, settings, fingerprint)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the embeddings (n, D) of n texts, in their order.
 
-        Texts are sorted by their number of tokens inside, so that a batch has little padding; texts
-        longer than ``embedding.max_tokens`` are cut.
+        Texts of similar length are worked on together; those longer than ``embedding.max_tokens`` are cut.
 
         Raises:
             TeacherError: if an embedding is not finite.
         """
-        result = np.empty((len(texts), self.width), dtype=np.float32)
-        order = np.argsort(self._token_counts(texts), kind="stable")[::-1]
-        for start in range(0, len(order), self.settings.teacher_batch_size):
-            rows = order[start : start + self.settings.teacher_batch_size]
-            result[rows] = self._embed([texts[row] for row in rows]).cpu().numpy()
+        embeddings = self._model.encode(
+            list(texts), batch_size=self.settings.teacher_batch_size, show_progress_bar=False
+        )
+        result = np.asarray(embeddings, dtype=np.float32).reshape(len(texts), self.width)
         if not np.isfinite(result).all():
             raise TeacherError(
                 f"teacher {self.name!r} gives embeddings that are not finite; choose another one"
             )
         return result
-
-    def _token_counts(self, texts: Sequence[str]) -> list[int]:
-        if not texts:
-            return []
-        return [len(ids) for ids in self._tokenize(list(texts))["input_ids"]]
-
-    def _tokenize(self, texts: list[str], **options: Any) -> Any:
-        return self.tokenizer(texts, truncation=True, max_length=self.settings.max_tokens, **options)
-
-    @torch.inference_mode()
-    def _embed(self, texts: list[str]) -> Tensor:
-        batch = self._tokenize(texts, padding=True, return_tensors="pt").to(self.device)
-        states_BLD: Tensor = self._model(**batch).last_hidden_state
-        pooled_BD = pool(states_BLD, batch["attention_mask"], self.settings.pooling)
-        return functional.normalize(pooled_BD, dim=-1) if self.settings.normalize else pooled_BD
-
-
-def pool(states_BLD: Tensor, mask_BL: Tensor, pooling: str) -> Tensor:
-    """Return one vector (B, D) per text from its token vectors (B, L, D); masked tokens do not count."""
-    if pooling == "cls":
-        return states_BLD[:, 0]
-    mask_BL1 = mask_BL.unsqueeze(-1).bool()
-    if pooling == "max":
-        return states_BLD.masked_fill(~mask_BL1, float("-inf")).amax(dim=1)
-    return states_BLD.masked_fill(~mask_BL1, 0.0).sum(dim=1) / mask_BL1.sum(dim=1)
-
-
-def _width(model: Any, settings: EmbeddingSettings) -> int:
-    width = getattr(model.config, "hidden_size", None)
-    if not isinstance(width, int) or getattr(model.config, "is_encoder_decoder", False):
-        raise TeacherError(f"{settings.teacher!r} is a {type(model).__name__}, not an encoder of texts")
-    if width != settings.teacher_width:
-        raise TeacherError(
-            f"teacher {settings.teacher!r} gives embeddings of width {width}, but embedding.teacher_width "
-            f"is {settings.teacher_width}; set embedding.teacher_width = {width} or choose another teacher"
-        )
-    return width
-
-
-def _check_length(model: Any, tokenizer: Any, settings: EmbeddingSettings) -> None:
-    if tokenizer.pad_token is None:
-        raise TeacherError(
-            f"the tokenizer of {settings.teacher!r} has no padding token; choose another teacher"
-        )
-    positions = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
-    longest = min(positions, tokenizer.model_max_length)
-    if settings.max_tokens > longest:
-        raise TeacherError(
-            f"teacher {settings.teacher!r} reads at most {longest} tokens, but embedding.max_tokens is "
-            f"{settings.max_tokens}; set embedding.max_tokens = {longest} or less"
-        )
 
 
 def teacher_fingerprint(settings: EmbeddingSettings) -> str:
@@ -174,10 +117,118 @@ def teacher_fingerprint(settings: EmbeddingSettings) -> str:
     return _fingerprint(find_teacher(settings.teacher), settings)
 
 
-def _fingerprint(folder: Path, settings: EmbeddingSettings) -> str:
-    files = weight_files(folder) + [
-        folder / name for name in _FINGERPRINT_FILES if (folder / name).is_file()
-    ]
-    parts: dict[str, Any] = {path.name: sha256_of(path) for path in files}
+def _load_own(
+    folder: TeacherFolder, settings: EmbeddingSettings, device: torch.device
+) -> SentenceTransformer:
+    """Load an encoder with the modules that it was saved with."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Normalize, Transformer
+
+    if not folder.modules:
+        raise TeacherError(
+            f"{settings.teacher!r} is a plain transformer without modules of its own; set "
+            "embedding.pooling = 'mean' (or 'cls' or 'max')"
+        )
+    if folder.ends_normalized and not settings.normalize:
+        raise TeacherError(
+            f"{settings.teacher!r} scales its embeddings to unit length itself; set embedding.normalize = "
+            "true"
+        )
+    model = SentenceTransformer(str(folder.path), device=str(device), model_kwargs=_WEIGHTS, **_SAFE)
+    if isinstance(model[0], Transformer):
+        _check_complete(model[0], folder)
+    if settings.normalize and not folder.ends_normalized:
+        model.append(Normalize())
+    return model
+
+
+def _load_transformer(
+    folder: TeacherFolder, settings: EmbeddingSettings, device: torch.device
+) -> SentenceTransformer:
+    """Load the transformer alone, with the pooling and scaling of the settings."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Normalize, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    left_out = [kind for _, kind in folder.modules[1:] if kind not in ("Pooling", "Normalize", "Dropout")]
+    if left_out:
+        raise TeacherError(
+            f"{settings.teacher!r} also has the modules {', '.join(left_out)}, which embedding.pooling = "
+            f"{settings.pooling!r} would leave out; set embedding.pooling = 'own'"
+        )
+    transformer = Transformer(
+        str(folder.transformer),
+        model_kwargs={**_SAFE, **_WEIGHTS},
+        # Positions of tokens are counted from the left, so what is padded there would shift them.
+        processor_kwargs={**_SAFE, "padding_side": "right"},
+        config_kwargs=dict(_SAFE),
+        modality_config=_TOKENS_OF_TEXTS,
+        module_output_name="token_embeddings",
+    )
+    if getattr(transformer.config, "is_encoder_decoder", False):
+        raise TeacherError(f"{settings.teacher!r} also decodes; choose an encoder of texts")
+    _check_complete(transformer, folder)
+    pooling = Pooling(transformer.get_embedding_dimension(), settings.pooling)
+    scaling = [Normalize()] if settings.normalize else []
+    return SentenceTransformer(modules=[transformer, pooling, *scaling], device=str(device))
+
+
+def _check_complete(transformer: Any, folder: TeacherFolder) -> None:
+    """Raise a `TeacherError` where the files lack parameters, which would have started at random.
+
+    Only transformers knows how names in files become parameters, and it tells only while it loads; so
+    it loads the weights once more.
+    """
+    _, loading = type(transformer.auto_model).from_pretrained(
+        str(folder.transformer),
+        config=transformer.config,
+        output_loading_info=True,
+        **_SAFE,
+        **_WEIGHTS,
+    )
+    absent = sorted(key for key in loading["missing_keys"] if not key.startswith("pooler."))
+    if absent:
+        raise TeacherError(
+            f"the weights in {folder.transformer} lack {len(absent)} parameters, such as {absent[0]!r}, "
+            "which would start at random; download or save the model again"
+        )
+
+
+def _width(model: SentenceTransformer, settings: EmbeddingSettings) -> int:
+    width = model.get_embedding_dimension()
+    if width is None:
+        raise TeacherError(f"{settings.teacher!r} does not say how wide its embeddings are; choose another")
+    if settings.teacher_width not in (0, width):
+        raise TeacherError(
+            f"teacher {settings.teacher!r} gives embeddings of width {width}, but embedding.teacher_width "
+            f"is {settings.teacher_width}; set embedding.teacher_width = {width} or choose another teacher"
+        )
+    return int(width)
+
+
+def _cut_texts(model: SentenceTransformer, settings: EmbeddingSettings) -> None:
+    if getattr(model.tokenizer, "pad_token", "") is None:
+        raise TeacherError(
+            f"the tokenizer of {settings.teacher!r} has no padding token; choose another teacher"
+        )
+    longest = model.max_seq_length
+    if longest is not None and settings.max_tokens > longest:
+        raise TeacherError(
+            f"teacher {settings.teacher!r} reads at most {longest} tokens, but embedding.max_tokens is "
+            f"{settings.max_tokens}; set embedding.max_tokens = {longest} or less"
+        )
+    if isinstance(model.tokenizer, Tokenizer):  # of an encoder without a transformer, which has no limit
+        model.tokenizer.enable_truncation(settings.max_tokens)
+    else:
+        model.max_seq_length = settings.max_tokens
+
+
+def _fingerprint(folder: TeacherFolder, settings: EmbeddingSettings) -> str:
+    if settings.pooling == OWN:
+        base, files = folder.path, deciding_files(folder)
+    else:
+        base = folder.transformer
+        files = weight_files(base) + [base / name for name in _TOKENIZER_FILES if (base / name).is_file()]
+    parts: dict[str, Any] = {path.relative_to(base).as_posix(): sha256_of(path) for path in files}
     parts |= settings.model_dump(include={"pooling", "normalize", "max_tokens"})
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

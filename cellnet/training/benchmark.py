@@ -24,7 +24,7 @@ class StepTimes:
 
     device: str
     precision: str
-    cuda_graphs: bool
+    engine: str
     batch: int
     dimensions: tuple[int, int, int]
     steps: int
@@ -59,7 +59,7 @@ def measure_step_time(settings: Settings, *, steps: int = 20, warmup: int = 5) -
     return StepTimes(
         device=describe_device(trainer.device),
         precision=settings.training.precision,
-        cuda_graphs=trainer.engine.uses_graphs,
+        engine=trainer.learner.engine.name,
         batch=settings.training.batch_size,
         dimensions=settings.lattice.dimensions,
         steps=steps,
@@ -91,10 +91,9 @@ def measure_error(settings: Settings, *, batch: int = 4) -> dict[str, float]:
     model.to(device)
     results = []
     for student, place, kind in ((model, device, torch.float32), (reference, "cpu", torch.float64)):
-        student.train()
         mixed = settings.training.precision == "bfloat16" and kind is torch.float32
         with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-            answer = student(embeddings.to(place, kind)).embeddings
+            answer = student.learn(embeddings.to(place, kind)).embeddings
         (answer * direction.to(place, kind)).sum().backward()
         gradient = torch.cat([p.grad.flatten() for p in student.parameters() if p.grad is not None])
         results.append((answer.detach().double().cpu(), gradient.double().cpu()))

@@ -12,9 +12,13 @@ import torch
 from cellnet.data import DataReport, load_sentences, make_variants
 from cellnet.errors import DataError
 from cellnet.logs import set_log_level
-from cellnet.measures import Embeddings
+from cellnet.measures import Embeddings, parts
 from cellnet.settings import Settings
 from cellnet.teacher import Teacher, default_cache_dir, embed
+
+SMALLEST_VALIDATION = 4
+"""Sentences that a validation, and each of its batches, has at least."""
+_ROWS_CHECKED_AT_ONCE = 8192
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and how many there are."""
@@ -83,6 +87,35 @@ def prepare_data(
         embedded(variants, "variants") if variants else None,
         tuple(variants),
     )
+
+
+def check_data(data: TrainingData, settings: Settings) -> None:
+    """Check that embeddings suit the settings.
+
+    Raises:
+        DataError: naming what is wrong.
+    """
+    width = settings.embedding.teacher_width
+    given = {"training": data.train, "validation": data.validation, "variant": data.variants}
+    for name, embeddings in given.items():
+        if embeddings is None:
+            continue
+        if embeddings.ndim != 2 or embeddings.shape[1] != width:
+            raise DataError(
+                f"the {name} embeddings have shape {embeddings.shape}, but embedding.teacher_width is "
+                f"{width}"
+            )
+        if embeddings.dtype != np.float32:
+            raise DataError(f"the {name} embeddings are {embeddings.dtype}; convert them to float32")
+        for rows in parts(len(embeddings), _ROWS_CHECKED_AT_ONCE):
+            bad = np.flatnonzero(~np.isfinite(embeddings[rows]).all(axis=1))
+            if len(bad):
+                raise DataError(
+                    f"row {rows.start + bad[0]} of the {name} embeddings is not finite; "
+                    "leave that sentence out or embed it anew"
+                )
+    if len(data.validation) < SMALLEST_VALIDATION:
+        raise DataError(f"validation needs at least {SMALLEST_VALIDATION} sentences")
 
 
 class BatchOrder:

@@ -8,40 +8,17 @@ from typing import Any
 
 from cellnet.checkpoints.manifest import SETTINGS_FILE
 from cellnet.errors import SettingsError
-from cellnet.settings import Settings, differences, flat_fields, load_toml, with_changes
+from cellnet.settings import Settings, differences, load_toml, marked, with_changes
 
-ARCHITECTURE: frozenset[str] = frozenset(
-    {
-        "lattice.dimensions",
-        "model.state_size",
-        "local.hidden_size",
-        "functional.hidden_size",
-        "functional.heads",
-        "distant.hidden_size",
-        "gate.hidden_size",
-        "embedding.teacher",
-        "embedding.teacher_width",
-        "embedding.pooling",
-        "embedding.normalize",
-        "embedding.type",
-        "embedding.hidden_size",
-        "embedding.decoder_hidden_size",
-        "embedding.lifting_strategy",
-        "embedding.placement_strategy",
-        "embedding.extraction_strategy",
-    }
-)
-"""Settings that decide the shape or the meaning of weights; no fork can change them."""
-
-WITHOUT_EFFECT: frozenset[str] = frozenset(
-    {"embedding.pca_initialization", "init.init_method", "init.gain"}
-)
-"""Settings of how weights start, which a fork does not use since it has them already."""
-
-FORKABLE: tuple[str, ...] = tuple(
-    name for name, _ in flat_fields() if name not in ARCHITECTURE | WITHOUT_EFFECT
-)
+FORKABLE: tuple[str, ...] = marked("fork", "free")
 """All settings that a fork can change."""
+
+_REASONS = {
+    **dict.fromkeys(marked("fork", "fixed"), "the weights that a fork keeps were made for {old!r}"),
+    **dict.fromkeys(
+        marked("fork", "unused"), "a fork has weights already, so how they start means nothing"
+    ),
+}
 
 
 def checkpoint_settings(folder: Path) -> Settings:
@@ -57,14 +34,14 @@ def fork_settings(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     """Return the settings of a fork: those of the checkpoint with ``{"group.key": value}`` applied.
 
     Raises:
-        SettingsError: if a value is impossible, or would need other weights.
+        SettingsError: if a value is impossible, would need other weights, or would have no effect.
     """
     after = with_changes(settings, changes)
-    fixed = {name: old for name, (old, _) in differences(settings, after).items() if name in ARCHITECTURE}
+    fixed = {name: old for name, (old, _) in differences(settings, after).items() if name in _REASONS}
     if fixed:
         raise SettingsError(
             problems={
-                name: f"a fork keeps the weights, made for {old!r}; leave it so, or start a new run"
+                name: f"{_REASONS[name].format(old=old)}; leave it at {old!r}, or start a new run"
                 for name, old in fixed.items()
             }
         )

@@ -11,14 +11,16 @@ from typing import Any, Self, cast
 
 from torch import Tensor
 
-from cellnet.checkpoints import load_checkpoint, remove_stale
+from cellnet.checkpoints import load_checkpoint
 from cellnet.device import describe_device
 from cellnet.errors import CheckpointError, RunError
+from cellnet.files import remove_stale
 from cellnet.measures import ReconstructionMeasures
 from cellnet.runs import RunRecord, RunState, RunStore, choose_checkpoint
 from cellnet.runs.metrics import MetricRow
 from cellnet.settings import Settings, with_changes
 from cellnet.student.weights import check_weights
+from cellnet.teacher import resolve_teacher
 from cellnet.training.data import TrainingData
 from cellnet.training.events import (
     ChangeEvent,
@@ -53,6 +55,7 @@ class TrainingSession:
         self.last_step: StepEvent | None = None
         self.last_validation: ValidationEvent | None = None
         self._seconds: list[float] = []
+        self._slow = 0
         self._rows: list[MetricRow] = []
         self._written = 0.0
         known = store.get(run_id).summary
@@ -74,7 +77,7 @@ class TrainingSession:
 
         Args:
             store: gets the run.
-            settings: of the run.
+            settings: of the run; the run keeps them with the width of its teacher (see `resolve_teacher`).
             data: what it is trained on.
             name: for people.
             parent: id of the run that this one continues.
@@ -82,7 +85,9 @@ class TrainingSession:
 
         Raises:
             CheckpointError: if the weights do not fit the settings.
+            TeacherError: if the teacher that is to tell its width is not there.
         """
+        settings = resolve_teacher(settings)
         run = store.create(settings, name=name, parent=parent)
         store.claim(run.id)
         try:
@@ -206,6 +211,7 @@ class TrainingSession:
             "mean_cosine": validation.measures.mean_cosine if validation else None,
             "mse": validation.measures.mse if validation else None,
             "seconds_per_step": median_high(self._seconds) if self._seconds else None,
+            "share_of_slow_steps": self._slow / len(self._seconds) if self._seconds else None,
             **self._baseline(),
         }
 
@@ -215,6 +221,8 @@ class TrainingSession:
             "pca_explained_variance": self.pca.explained_variance,
             "pca_mean_cosine": self.pca.mean_cosine,
             "device": describe_device(self.trainer.device),
+            "engine": self.trainer.learner.engine.name,
+            "target_ms_per_step": self.trainer.settings.lattice.target_performance_ms,
         }
 
     def close(self) -> None:
@@ -238,6 +246,7 @@ class TrainingSession:
             case StepEvent():
                 self.last_step = event
                 self._seconds.append(event.seconds)
+                self._slow += event.too_slow
                 if event.step % self.trainer.settings.logging.metrics_every == 0:
                     self._rows.append((event.step, "train", _step_metrics(event)))
             case ValidationEvent():

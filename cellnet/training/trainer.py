@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import math
+import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from cellnet.checkpoints import check_training, flatten_optimizer, load_checkpoint, save_checkpoint
+from cellnet.checkpoints import load_checkpoint
 from cellnet.device import open_device
-from cellnet.errors import CheckpointError, DataError
+from cellnet.errors import CheckpointError
 from cellnet.logs import set_log_level
-from cellnet.losses import LOSS_NAMES, loss_weights
-from cellnet.measures import (
-    Embeddings,
-    ReconstructionMeasures,
-    ReconstructionSums,
-    measure_reconstruction,
-    parts,
-    rows_to_tensor,
-)
+from cellnet.losses import loss_weights
+from cellnet.measures import Embeddings, ReconstructionMeasures, measure_reconstruction, rows_to_tensor
 from cellnet.settings import Settings, differences, with_changes
 from cellnet.student.codec import fit_pca
-from cellnet.student.student import CellNet, StudentOutput
-from cellnet.training.data import Batches, TrainingData
-from cellnet.training.engine import StepEngine, make_optimizer
+from cellnet.student.student import CellNet
+from cellnet.training.data import TrainingData, check_data
 from cellnet.training.events import (
     ChangeEvent,
     CheckpointEvent,
@@ -42,31 +31,17 @@ from cellnet.training.events import (
     TrainerState,
     ValidationEvent,
 )
-from cellnet.training.memory import MemoryPoolManager
-from cellnet.training.monitor import PerformanceMonitor, memory_megabytes
+from cellnet.training.learner import Learner
+from cellnet.training.monitor import memory_megabytes
 from cellnet.training.orders import Call, Changes, Command, ControlQueue
-from cellnet.training.schedule import learning_rate, linear_path_share
+from cellnet.training.state import Progress, restore_state, save_state
+from cellnet.training.validation import ValidationStoppedError, measure_losses, measure_student
 
 Listener = Callable[[TrainerEvent], None]
 Result = TypeVar("Result")
 
-_SMALLEST_VALIDATION_BATCH = 4
-_ROWS_CHECKED_AT_ONCE = 8192
-
-
-@dataclass
-class _Progress:
-    """What a training has got to, apart from weights."""
-
-    step: int = 0
-    best_validation: float = float("inf")
-    best_step: int | None = None
-    validations_without_improvement: int = 0
-    changes: list[dict[str, Any]] = field(default_factory=list)
-
-
-class _ValidationStoppedError(Exception):
-    """A stop was requested in the middle of a validation."""
+SLOW_STEPS_IN_A_WARNING = 100
+_LOG = logging.getLogger(__name__)
 
 
 class EmbeddingTrainer:
@@ -86,8 +61,7 @@ class EmbeddingTrainer:
     """
 
     def __init__(self, settings: Settings, data: TrainingData, checkpoints: Path | None = None) -> None:
-        _check_data(data, settings)
-        self.settings = settings
+        check_data(data, settings)
         self.data = data
         self.checkpoints = checkpoints
         self.device = open_device(settings)
@@ -97,19 +71,12 @@ class EmbeddingTrainer:
         torch.manual_seed(settings.init.seed)
         self.model = CellNet(settings)
         self.model.start_from(self.pca)
-        self.model.to(self.device)
-        self.optimizer = make_optimizer(self.model, settings, self.device)
-        self.monitor = PerformanceMonitor(
-            self.device, enabled=settings.optimizer.performance_monitoring_enabled
-        )
-        self.engine = StepEngine(self.model, self.optimizer, settings, self.device, self.monitor)
-        self.engine.weights.copy_(torch.tensor([*loss_weights(settings.loss).values()]))
-        self.batches = Batches(data, settings)
-        self.pool = MemoryPoolManager(settings.memory, pinned=self.device.type == "cuda")
+        self.learner = Learner(self.model, data, settings, self.device)
         self.control = ControlQueue(settings)
-        self._progress = _Progress()
+        self._progress = Progress()
         self._listeners: list[Listener] = []
         self._pause_after_step = False
+        self._slow_steps = 0
         if settings.chunker.calibrate and not settings.neighbors.block_cells:
             self._calibrate()
 
@@ -154,6 +121,11 @@ class EmbeddingTrainer:
         function waits for it.
         """
         return self.control.call(function)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force, live changes included."""
+        return self.learner.settings
 
     @property
     def step_count(self) -> int:
@@ -248,14 +220,8 @@ class EmbeddingTrainer:
         self._save_if_due()
 
     def _make_step(self) -> StepEvent | None:
-        begin = time.perf_counter()
-        training = self.settings.training
-        rate = learning_rate(self._progress.step, training)
-        self._let_cube_rest_if_due()
-        with self.monitor.stage("data"):
-            batches = [self._next_batch() for _ in range(training.accumulation_steps)]
-        result = self.engine.step(batches, rate, linear_path_share(self._progress.step, training))
-        stages = self.monitor.collect()
+        lesson = self.learner.step(self._progress.step)
+        result = lesson.result
         if not result.is_finite:
             self._set_state(
                 TrainerState.PAUSED,
@@ -265,33 +231,38 @@ class EmbeddingTrainer:
             )
             return None
         self._progress.step += 1
-        seconds = time.perf_counter() - begin
-        weights = loss_weights(self.settings.loss)
         event = StepEvent(
             step=self._progress.step,
             losses=result.losses,
-            weighted={name: weights[name] * value for name, value in result.losses.items()},
+            weighted=self._weighted(result.losses),
             total=result.total,
-            learning_rate=rate,
+            learning_rate=lesson.learning_rate,
             gradient_norm=result.gradient_norm,
-            seconds=seconds,
-            stages=stages,
-            too_slow=seconds * 1e3 > self.settings.lattice.target_performance_ms,
+            seconds=lesson.seconds,
+            stages=lesson.stages,
+            too_slow=lesson.seconds * 1e3 > self.settings.lattice.target_performance_ms,
         )
+        if event.too_slow:
+            self._warn_of_slow_steps(event)
         self._tell(event)
         return event
 
-    def _let_cube_rest_if_due(self) -> None:
-        self.engine.let_rest(self._cube_rests)
+    def _weighted(self, losses: dict[str, float]) -> dict[str, float]:
+        weights = loss_weights(self.settings.loss)
+        return {name: weights[name] * value for name, value in losses.items()}
 
-    @property
-    def _cube_rests(self) -> bool:
-        return self._progress.step < self.settings.training.codec_steps
-
-    def _next_batch(self) -> Tensor:
-        with self.pool.buffer(self.batches.shape) as staged:
-            self.batches.fill(staged.numpy())
-            return staged.to(self.device, copy=True)
+    def _warn_of_slow_steps(self, event: StepEvent) -> None:
+        """Warn of every so many steps that were slower than the target, not of each."""
+        self._slow_steps += 1
+        if self._slow_steps % SLOW_STEPS_IN_A_WARNING == 0:
+            _LOG.warning(
+                "%d training steps were slower than lattice.target_performance_ms = %g ms; step %d took "
+                "%.0f ms",
+                self._slow_steps,
+                self.settings.lattice.target_performance_ms,
+                event.step,
+                1e3 * event.seconds,
+            )
 
     def _change(self, values: Mapping[str, Any]) -> None:
         """Let live changes take effect now."""
@@ -299,23 +270,18 @@ class EmbeddingTrainer:
         for key, (old, new) in differences(before, after).items():
             self._progress.changes.append({"step": self._progress.step, "key": key, "old": old, "new": new})
             self._tell(ChangeEvent(self._progress.step, key, old, new))
-        self.settings = self.engine.settings = after
-        self.engine.weights.copy_(torch.tensor([*loss_weights(after.loss).values()]))
-        if after.gate != before.gate:
-            self.model.set_temperature(after.gate.temperature)
-        if after.lattice != before.lattice:
-            self.model.set_lattice(after.lattice)
-            self.engine.forget_graph()
+        self.learner.change(after)
 
     def _calibrate(self) -> None:
         """Let the chunker time forward and backward on the first rows; no weight changes."""
         rows = slice(0, self.settings.training.batch_size)
         batch = rows_to_tensor(self.data.train, rows, self.device)
+        engine = self.learner.engine
 
         def time_once() -> float:
             begin = time.perf_counter()
-            _, total = self.engine.compute(batch)
-            torch.autograd.grad(total, self.engine.parameters, allow_unused=True)
+            _, total = engine.compute(batch)
+            torch.autograd.grad(total, engine.parameters, allow_unused=True)
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)
             return time.perf_counter() - begin
@@ -328,58 +294,28 @@ class EmbeddingTrainer:
         due = self._progress.step % self.settings.training.validate_every == 0
         if due != now:
             # The validation that follows a stop is part of it, and is made whole.
-            with suppress(_ValidationStoppedError):
+            with suppress(ValidationStoppedError):
                 self.validate(until_stop=not self.control.stop_requested)
 
-    @torch.no_grad()
     def validate(self, *, until_stop: bool = False) -> ValidationEvent:
         """Measure all losses and the reconstruction on the held-out data, and tell the listeners.
 
-        In float32, whatever ``training.precision`` is.
-
         With ``until_stop``, a stop ends it between two batches with an exception.
         """
-        self._let_cube_rest_if_due()
-        embeddings = self.data.validation
-        sums = dict.fromkeys(LOSS_NAMES, 0.0)
-        reconstruction = ReconstructionSums(embeddings, self.device)
-        for batch, output in self._carried(embeddings):
-            if until_stop and self.control.stop_requested:
-                raise _ValidationStoppedError
-            reconstruction.add(batch, output.embeddings)
-            for name, value in self.engine.losses_of(batch, output).items():
-                sums[name] += float(value) * len(batch)
-        losses = {name: value / len(embeddings) for name, value in sums.items()}
-        weights = loss_weights(self.settings.loss)
-        weighted = {name: weights[name] * value for name, value in losses.items()}
-        total = sum(weighted.values())
-        improved = total < self._progress.best_validation
-        if improved:
-            self._progress.best_validation = total
-            self._progress.best_step = self._progress.step
-            self._progress.validations_without_improvement = 0
-        else:
-            self._progress.validations_without_improvement += 1
-        event = ValidationEvent(
-            self._progress.step, losses, weighted, total, reconstruction.measures(), improved
+        self.learner.let_body_rest_if_due(self._progress.step)
+        losses, measures = measure_losses(
+            self.learner, self.data.validation, lambda: until_stop and self.control.stop_requested
         )
+        weighted = self._weighted(losses)
+        total = sum(weighted.values())
+        improved = self._progress.add_validation(total)
+        event = ValidationEvent(self._progress.step, losses, weighted, total, measures, improved)
         self._tell(event)
         return event
 
-    @torch.no_grad()
     def measure(self, embeddings: Embeddings) -> ReconstructionMeasures:
         """Measure the student's reconstruction of embeddings (n, D)."""
-        reconstruction = ReconstructionSums(embeddings, self.device)
-        for batch, output in self._carried(embeddings):
-            reconstruction.add(batch, output.embeddings)
-        return reconstruction.measures()
-
-    def _carried(self, embeddings: Embeddings) -> Iterator[tuple[Tensor, StudentOutput]]:
-        """Yield embeddings part by part, on the device, with what the student makes of them."""
-        size = self.settings.training.batch_size
-        for rows in parts(len(embeddings), size, _SMALLEST_VALIDATION_BATCH):
-            batch = rows_to_tensor(embeddings, rows, self.device)
-            yield batch, self.model(batch, steps=self.engine.lattice_steps)
+        return measure_student(self.learner, embeddings)
 
     def measure_pca(self, embeddings: Embeddings) -> ReconstructionMeasures:
         """Measure PCA with the width of the surface, fitted on the training embeddings."""
@@ -407,23 +343,8 @@ class EmbeddingTrainer:
 
     def save_checkpoint(self, folder: Path) -> Path:
         """Write everything needed to go on from here (see `cellnet.checkpoints`)."""
-        optimizer, optimizer_description = flatten_optimizer(self.optimizer.state_dict())
-        random = {"cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            random["cuda"] = torch.cuda.get_rng_state(self.device)
         progress = self._progress
-        state = {
-            "step": progress.step,
-            "best_validation": best if math.isfinite(best := progress.best_validation) else None,
-            "best_step": progress.best_step,
-            "validations_without_improvement": progress.validations_without_improvement,
-            "changes": progress.changes,
-            "order": self.batches.state(),
-            "optimizer": optimizer_description,
-            "block_cells": self.model.lattice.chunker.block_cells,
-        }
-        tensors = {"model": self.model.state_dict(), "optimizer": optimizer, "random": random}
-        save_checkpoint(folder, tensors, state, self.settings)
+        save_state(folder, self.learner, progress)
         best = progress.best_step == progress.step
         self._tell(CheckpointEvent(progress.step, folder, best))
         return folder
@@ -453,32 +374,8 @@ class EmbeddingTrainer:
         if saved.settings is None:
             raise CheckpointError(f"{folder} holds no settings.toml; it was not written by a trainer")
         trainer = cls(with_changes(saved.settings, overrides or {}), data, checkpoints)
-        trainer._restore(saved.tensors, saved.state, folder)
+        trainer._progress = restore_state(saved, trainer.learner, folder)
         return trainer
-
-    def _restore(
-        self, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any], folder: Path
-    ) -> None:
-        try:
-            progress, optimizer = check_training(tensors, state, self.model, self.optimizer)
-            self.model.load_state_dict(tensors["model"])
-            _place_rates(optimizer, self.device)
-            self.optimizer.load_state_dict(optimizer)
-            self.batches.restore(progress.order.model_dump())
-            best = progress.best_validation
-            self._progress = _Progress(
-                step=progress.step,
-                best_validation=float("inf") if best is None else best,
-                best_step=progress.best_step,
-                validations_without_improvement=progress.validations_without_improvement,
-                changes=[change.model_dump() for change in progress.changes],
-            )
-            self.model.lattice.chunker.block_cells = progress.block_cells
-            torch.set_rng_state(tensors["random"]["cpu"])
-            if self.device.type == "cuda" and "cuda" in tensors["random"]:
-                torch.cuda.set_rng_state(tensors["random"]["cuda"], self.device)
-        except (CheckpointError, RuntimeError) as error:
-            raise CheckpointError(f"the checkpoint {folder} does not fit this training: {error}") from error
 
     # Telling.
 
@@ -490,7 +387,7 @@ class EmbeddingTrainer:
         """Return counted hits and misses of the caches; empty if ``optimizer.cache_statistics`` is off."""
         if not self.settings.optimizer.cache_statistics:
             return {}
-        pool = self.pool.statistics()
+        pool = self.learner.pool.statistics()
         lattice = self.model.lattice
         return {
             "connection_hits": lattice.cache_hits,
@@ -507,34 +404,3 @@ class EmbeddingTrainer:
     def _tell(self, event: TrainerEvent) -> None:
         for listener in self._listeners:
             listener(event)
-
-
-def _place_rates(optimizer_state: dict[str, Any], device: torch.device) -> None:
-    """Make the learning rates of a saved optimizer what this device's optimizer uses: tensor or number."""
-    for group in optimizer_state["param_groups"]:
-        rate = float(group["lr"])
-        group["lr"] = torch.tensor(rate, device=device) if device.type == "cuda" else rate
-
-
-def _check_data(data: TrainingData, settings: Settings) -> None:
-    width = settings.embedding.teacher_width
-    given = {"training": data.train, "validation": data.validation, "variant": data.variants}
-    for name, embeddings in given.items():
-        if embeddings is None:
-            continue
-        if embeddings.ndim != 2 or embeddings.shape[1] != width:
-            raise DataError(
-                f"the {name} embeddings have shape {embeddings.shape}, but embedding.teacher_width is "
-                f"{width}"
-            )
-        if embeddings.dtype != np.float32:
-            raise DataError(f"the {name} embeddings are {embeddings.dtype}; convert them to float32")
-        for rows in parts(len(embeddings), _ROWS_CHECKED_AT_ONCE):
-            bad = np.flatnonzero(~np.isfinite(embeddings[rows]).all(axis=1))
-            if len(bad):
-                raise DataError(
-                    f"row {rows.start + bad[0]} of the {name} embeddings is not finite; "
-                    "leave that sentence out or embed it anew"
-                )
-    if len(data.validation) < _SMALLEST_VALIDATION_BATCH:
-        raise DataError(f"validation needs at least {_SMALLEST_VALIDATION_BATCH} sentences")

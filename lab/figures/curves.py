@@ -19,7 +19,7 @@ _LABELS: Final = {name: str(field.title) for name, field in flat_fields()}
 
 
 def loss_panels(snapshot: Snapshot, smoothing: int, window: int = 0) -> list[Panel]:
-    """The total, the gain over PCA and the learning rate, the six losses, gradient norm and step time.
+    """The total, the gain over PCA and the learning rate, each loss, gradient norm and step time.
 
     Args:
         snapshot: of the training.

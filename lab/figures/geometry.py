@@ -181,14 +181,15 @@ class Plan:
 
 def plan(settings: Settings, measured: MeasuredStep | None) -> Plan:
     """Count the cost of a step and scale a measured time, if it is of the same device and precision."""
-    fits = measured is not None and _machine(measured.settings) == _machine(settings)
+    fits = measured is not None and machine(measured.settings) == machine(settings)
     return Plan(
         step_cost(settings),
         predict_seconds(settings, measured.settings, measured.seconds) if measured and fits else None,
     )
 
 
-def _machine(settings: Settings) -> tuple[object, ...]:
+def machine(settings: Settings) -> tuple[str, int, str]:
+    """The settings that two measured times must share to be compared: device, threads and precision."""
     return settings.device.device, settings.device.threads, settings.training.precision
 
 

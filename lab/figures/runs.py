@@ -352,11 +352,18 @@ def figures_of(run: RunRecord, train: Latest, validation: Latest) -> dict[str, s
         "training loss": _number(row["loss"]),
         "validation loss": _number(row["validation loss"]),
         "seconds per step": _number(row["seconds"]),
+        "slow steps": _slow_steps(run.summary),
         "device": row["device"],
+        "engine": run.summary.get("engine", ""),
         "parent": run.parent or "",
         "error": run.error,
     }
     return {name: text for name, text in figures.items() if text}
+
+
+def _slow_steps(summary: Mapping[str, Any]) -> str:
+    share, target = summary.get("share_of_slow_steps"), summary.get("target_ms_per_step")
+    return "" if share is None or target is None else f"{share:.1%} over {target:g} ms"
 
 
 def _number(value: float | None, form: str = ".3f") -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import threading
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import Final, TypeAlias, TypeVar
+from functools import partial
+from typing import Final
 
 import numpy as np
 
@@ -13,19 +13,17 @@ from cellnet.errors import RunError
 from cellnet.inspection import Inspection, inspection_bytes
 from cellnet.settings import Settings
 from lab.figures.cube.fields import Floats, agreement
+from lab.recent import Recent
 from lab.sources.students import LIVE, Student, StudentShelf
 from lab.training import CubeFrame, TrainingService
 from lab.training.frames import FrameStore
-from lab.work.jobs import Answer, Jobs
+from lab.work.work import Answer, Progress, Work, Works
 
 NEWEST: Final = "newest"
 _AGREEING: Final = 16
 """Sentences that an agreement is over, if they fit into memory."""
 _AGREEMENT_BYTES: Final = 150 * 10**6
-
-_Value = TypeVar("_Value")
-_Work: TypeAlias = tuple[Hashable, Hashable, Callable[[], _Value]]
-"""Key, version and work, as `Jobs` takes them."""
+MAX_PICTURES: Final = 6
 
 
 @dataclass(frozen=True)
@@ -67,13 +65,17 @@ class Pictures:
     Args:
         service: the training and the runs.
         shelf: its students.
-        jobs: does what takes long.
+        works: does what takes long.
     """
 
-    def __init__(self, service: TrainingService, shelf: StudentShelf, jobs: Jobs) -> None:
+    def __init__(self, service: TrainingService, shelf: StudentShelf, works: Works) -> None:
         self.service = service
         self._shelf = shelf
-        self._jobs = jobs
+        self._works = works
+        self._lock = threading.Lock()
+        self._kept: Recent[tuple[FrameStore, int], CubeFrame] = Recent(
+            lambda kept: len(kept) > MAX_PICTURES
+        )
 
     def run_id(self, run: str) -> str | None:
         """Id of a run; of ``LIVE`` None before the first training."""
@@ -122,12 +124,12 @@ class Pictures:
                 notice="No pictures were kept while this run trained. Type or choose a sentence above, "
                 "and its newest checkpoint will carry it."
             )
-        return Reading(load_picture(frames, steps[-1] if source.step is None else source.step))
+        return Reading(self._load(frames, steps[-1] if source.step is None else source.step))
 
     def state(self, source: Source) -> str:
         """Name what `read` returns, and see to it likewise; may be asked outside of any script run."""
         if source.text is not None and self.run_id(source.run) is not None:
-            return self._jobs.state(*self._carrying(source, source.text))
+            return self._works.state(self._carrying(source, source.text))
         if not source.follows:
             return ""
         self.service.watch()
@@ -140,11 +142,11 @@ class Pictures:
         Returns:
             An answer whose value is (T + 1, N), and over how many sentences.
         """
-        return self._jobs.newest(*self._agreeing(source))
+        return self._works.follow(self._agreeing(source))
 
     def agreements_state(self, source: Source) -> str:
         """The same for `agreements` as `state` for `read`."""
-        return self._jobs.state(*self._agreeing(source))
+        return self._works.state(self._agreeing(source))
 
     def student(self, source: Source) -> Student:
         """The student of a source; call it where waiting is fine.
@@ -178,29 +180,42 @@ class Pictures:
         texts = student.texts[: min(count, fitting)]
         return self._shelf.inspect(student, texts), texts
 
-    def _agreeing(self, source: Source) -> _Work[tuple[Floats, int]]:
+    def _agreeing(self, source: Source) -> Work[tuple[Floats, int]]:
         key = ("agreement", self.run_id(source.run), source.follows, source.step)
-        return key, self._version(source), partial(self._agree, source)
+        return Work(key, self._version(source), partial(self._agree, source))
 
-    def _agree(self, source: Source) -> tuple[Floats, int]:
+    def _agree(self, source: Source, _: Progress) -> tuple[Floats, int]:
         found, texts = self.inspect(self.student(source), _AGREEING)
         steps = [agreement(found.states[:, step]) for step in range(found.states.shape[1])]
         return np.stack(steps), len(texts)
 
-    def _carrying(self, source: Source, text: str) -> _Work[CubeFrame]:
-        def work() -> CubeFrame:
+    def _carrying(self, source: Source, text: str) -> Work[CubeFrame]:
+        def carry(_: Progress) -> CubeFrame:
             student = self.student(source)
             return frame_of(self._shelf.inspect(student, (text,)), student.step, text)
 
         key = ("carry", self.run_id(source.run), source.follows, source.step, text)
-        return key, self._version(source), work
+        return Work(key, self._version(source), carry)
 
     def _carry(self, source: Source, text: str) -> Reading:
-        answer = self._jobs.newest(*self._carrying(source, text))
+        answer = self._works.follow(self._carrying(source, text))
         if answer.error:
             return Reading(notice=answer.error)
         waiting = "The cube carries the sentence ..." if answer.value is None else ""
         return Reading(answer.value, waiting)
+
+    def _load(self, frames: FrameStore, step: int) -> CubeFrame:
+        """Return a kept picture, read once.
+
+        Raises:
+            RunError: if there is none, or its file is damaged.
+        """
+        with self._lock:
+            frame = self._kept.get((frames, step))
+            if frame is None:
+                frame = frames.load(step)
+                self._kept.set((frames, step), frame)
+            return frame
 
     def _version(self, source: Source) -> int:
         """Changes whenever a source is worth reading again."""
@@ -221,16 +236,6 @@ def frame_of(found: Inspection, step: int, text: str) -> CubeFrame:
         text=text,
         seconds=0.0,
     )
-
-
-@lru_cache(maxsize=6)
-def load_picture(frames: FrameStore, step: int) -> CubeFrame:
-    """A kept picture, read once.
-
-    Raises:
-        RunError: if there is none, or its file is damaged.
-    """
-    return frames.load(step)
 
 
 def cell_history(frames: FrameStore, steps: tuple[int, ...], cell: int) -> tuple[Floats, tuple[int, ...]]:

@@ -8,11 +8,10 @@ it is paused.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from cellnet.student.damage import Intervention
 from cellnet.student.student import CellNet
 from cellnet.teacher import Teacher
 from cellnet.training import TrainingData, TrainingSession
+from lab.recent import Recent
 from lab.training import TrainingService
 from lab.training.copies import ModelCopy, copy_model
 from lab.training.service import data_key
@@ -43,8 +43,6 @@ MAX_INSPECTION_BYTES: Final = 512 * 10**6
 PATIENCE: Final = 2.0
 """Seconds to wait by default for a batch to end before an older copy is given out instead."""
 
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 Embed = Callable[[Settings, Sequence[str]], FloatArray]
 """Gives the embeddings (n, D) of n texts, of the teacher in the settings."""
 
@@ -77,14 +75,14 @@ class Teachers:
     """Embeds texts on the CPU; the first text of a teacher loads it, which takes seconds."""
 
     def __init__(self) -> None:
-        self._loaded: OrderedDict[EmbeddingSettings, Teacher] = OrderedDict()
+        self._loaded: Recent[EmbeddingSettings, Teacher] = Recent(lambda kept: len(kept) > MAX_TEACHERS)
 
     def __call__(self, settings: Settings, texts: Sequence[str]) -> FloatArray:
-        key = settings.embedding
-        if key not in self._loaded:
-            self._loaded[key] = Teacher.load(key, torch.device("cpu"))
-        _limit(self._loaded, key, MAX_TEACHERS)
-        return self._loaded[key].encode(texts)
+        teacher = self._loaded.get(settings.embedding)
+        if teacher is None:
+            teacher = Teacher.load(settings.embedding, torch.device("cpu"))
+            self._loaded.set(settings.embedding, teacher)
+        return teacher.encode(texts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,11 +122,15 @@ class StudentShelf:
         self._pending: Future[ModelCopy] | None = None
         self._fresh: ModelCopy | None = None
         self._live: tuple[ModelCopy, CellNet] | None = None
-        self._stored: OrderedDict[tuple[str, int, float], CellNet] = OrderedDict()
-        self._sentences: OrderedDict[str, _Sentences] = OrderedDict()
-        self._embedded: OrderedDict[tuple[str, str], FloatArray] = OrderedDict()
-        self._inspections: OrderedDict[tuple[CellNet, tuple[str, ...], Intervention], Inspection] = (
-            OrderedDict()
+        self._stored: Recent[tuple[str, int, float], CellNet] = Recent(
+            lambda kept: len(kept) > MAX_STUDENTS
+        )
+        self._sentences: Recent[str, _Sentences] = Recent(lambda kept: len(kept) > MAX_STUDENTS)
+        self._embedded: Recent[tuple[str, str], FloatArray] = Recent(lambda kept: len(kept) > MAX_EMBEDDED)
+        self._inspections: Recent[tuple[CellNet, tuple[str, ...], Intervention], Inspection] = Recent(
+            lambda kept: (
+                len(kept) > MAX_INSPECTIONS or sum(one.nbytes for one in kept) > MAX_INSPECTION_BYTES
+            )
         )
 
     def get(self, run: str = LIVE, step: int | None = None, *, wait: float = PATIENCE) -> Student:
@@ -160,8 +162,7 @@ class StudentShelf:
         if self._known(settings) is None:
             read = _Sentences.of(self._service.read_data(settings))
             with self._lock:
-                self._sentences[data_key(settings)] = read
-                _limit(self._sentences, data_key(settings), MAX_STUDENTS)
+                self._sentences.set(data_key(settings), read)
         return self._with_texts(student)
 
     def embed(self, student: Student, texts: tuple[str, ...]) -> FloatArray:
@@ -184,12 +185,12 @@ class StudentShelf:
             for text in texts:
                 if known is not None and text in known.rows:
                     found[text] = known.embeddings[known.rows[text]]
-                elif (teacher, text) in self._embedded:
-                    found[text] = self._embedded[teacher, text]
+                elif (row := self._embedded.get((teacher, text))) is not None:
+                    found[text] = row
             if missing := [text for text in dict.fromkeys(texts) if text not in found]:
                 for text, row in zip(missing, self._embed(settings, missing), strict=True):
-                    self._embedded[teacher, text] = found[text] = row
-                    _limit(self._embedded, (teacher, text), MAX_EMBEDDED)
+                    found[text] = row
+                    self._embedded.set((teacher, text), row)
         return np.stack([found[text] for text in texts])
 
     def inspect(
@@ -207,15 +208,13 @@ class StudentShelf:
         key = (student.model, texts, intervention)
         embeddings = self.embed(student, texts)
         with self._inspecting:
-            if key not in self._inspections:
+            inspection = self._inspections.get(key)
+            if inspection is None:
                 intact = self._inspections.get((student.model, texts, Intervention()))
                 surfaces = None if intact is None else intact.surface_in
-                self._inspections[key] = inspect(student.model, embeddings, intervention, surfaces=surfaces)
-            found = self._inspections[key]
-            _limit(self._inspections, key, MAX_INSPECTIONS)
-            while sum(kept.nbytes for kept in self._inspections.values()) > MAX_INSPECTION_BYTES:
-                self._inspections.popitem(last=False)
-        return found
+                inspection = inspect(student.model, embeddings, intervention, surfaces=surfaces)
+            self._inspections.set(key, inspection)
+        return inspection
 
     def _get_stored(self, run: str, step: int | None) -> Student:
         store = self._service.store
@@ -223,7 +222,8 @@ class StudentShelf:
         checkpoint = choose_checkpoint(store, record, step)
         key = (record.id, checkpoint.step, checkpoint.created)
         with self._loading:
-            if key not in self._stored:
+            model = self._stored.get(key)
+            if model is None:
                 if not (checkpoint.path / STATE_FILE).is_file():
                     raise RunError(
                         f"the checkpoint of step {checkpoint.step} of {record.id} is gone; choose another"
@@ -232,9 +232,7 @@ class StudentShelf:
                 for other in self._stored.values():
                     if other.settings.lattice == model.settings.lattice:
                         model.lattice.borrow_connections(other.lattice)
-                self._stored[key] = model
-            _limit(self._stored, key, MAX_STUDENTS)
-            model = self._stored[key]
+            self._stored.set(key, model)
         return self._with_texts(Student(model, record.id, checkpoint.step, live=False))
 
     def _get_live(self, wait: float) -> Student:
@@ -288,8 +286,8 @@ class StudentShelf:
         with self._lock:
             data, known = self._service.data_of(settings), self._sentences.get(key)
             if data is not None and (known is None or known.data is not data):
-                known = self._sentences[key] = _Sentences.of(data)
-                _limit(self._sentences, key, MAX_STUDENTS)
+                known = _Sentences.of(data)
+                self._sentences.set(key, known)
             return known
 
     def _with_texts(self, student: Student) -> Student:
@@ -297,10 +295,3 @@ class StudentShelf:
         if known is None:
             return student
         return replace(student, texts=known.texts, embeddings=known.embeddings, held_out=known.held_out)
-
-
-def _limit(kept: OrderedDict[Key, Value], newest: Key, count: int) -> None:
-    """Make ``newest`` the one used last, and forget those used longest ago."""
-    kept.move_to_end(newest)
-    while len(kept) > count:
-        kept.popitem(last=False)

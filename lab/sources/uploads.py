@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Final
 
 from cellnet.errors import DataError
+from cellnet.files import new_file
 
 UPLOADS: Final = "uploads"
 KINDS: Final = (".txt", ".csv", ".jsonl", ".parquet")
@@ -36,13 +35,10 @@ def store_upload(root: Path, name: str, content: bytes) -> Path:
     if len(content) > MAX_MEGABYTES * 2**20:
         raise DataError(f"{name[:80]!r} is larger than {MAX_MEGABYTES} MB; split it into smaller files")
     folder = root / UPLOADS
-    folder.mkdir(exist_ok=True)
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(base).name)[:_LONGEST_STEM].strip("-") or "upload"
     target = folder / f"{stem}-{hashlib.sha256(content).hexdigest()[:_DIGEST]}{suffix}"
-    # Written under another name first: neither a crash nor a link planted there leaves anything half done.
-    with NamedTemporaryFile(dir=folder, delete=False) as file:
-        file.write(content)
-    os.replace(file.name, target)
+    with new_file(target, mode=0o600) as new:
+        new.write_bytes(content)
     return target
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from cellnet.errors import RunError
+from cellnet.files import new_file, remove_stale
 from cellnet.student.experts import EXPERTS
 from lab.training.probe import CubeFrame
 
@@ -152,11 +152,8 @@ class FrameStore:
             "states": (frame.states / np.float32(summary.scale)).astype(np.float16),
             "gate": frame.gate.astype(np.float16),
         }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        target = self._path(frame.step)
-        new = target.with_suffix(".new")
-        save_file(tensors, new, {"frame": summary.model_dump_json()})
-        os.replace(new, target)
+        with new_file(self._path(frame.step)) as new:
+            save_file(tensors, new, {"frame": summary.model_dump_json()})
         self._thin()
 
     def steps(self) -> list[int]:
@@ -203,8 +200,8 @@ class FrameStore:
         for entry in self._stored():
             if entry.step > step:
                 entry.path.unlink(missing_ok=True)
-        for leftover in self.folder.glob("step-*.new"):
-            leftover.unlink(missing_ok=True)
+        if self.folder.is_dir():
+            remove_stale(self.folder)
 
     def _path(self, step: int) -> Path:
         return self.folder / f"step-{step:08d}.safetensors"

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
+
 from cellnet.losses import LOSS_NAMES
 from cellnet.runs import ChangeRecord, CheckpointRecord
 from cellnet.settings import Settings, differences
@@ -15,6 +17,8 @@ from lab.training.probe import CubeFrame
 
 TRAIN_NAMES = (*LOSS_NAMES, "total", "learning_rate", "gradient_norm", "seconds")
 VALIDATION_NAMES = (*LOSS_NAMES, "total", "explained_variance", "mse", "mean_cosine")
+
+_STEPS_OF_A_MEDIAN = 50
 
 
 class Phase(StrEnum):
@@ -111,8 +115,20 @@ class Snapshot:
 
     @property
     def step_seconds(self) -> float | None:
-        """Wall time of the newest step."""
-        return self.train.last("seconds")
+        """Median wall time of the newest steps; None before the first."""
+        newest = self.train.column("seconds")[-_STEPS_OF_A_MEDIAN:]
+        return float(np.median(newest)) if len(newest) else None
+
+    @property
+    def target_seconds(self) -> float | None:
+        """Wall time above which a step is slow; None before the first start."""
+        return self.settings.lattice.target_performance_ms / 1e3 if self.settings else None
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the median of the newest steps is above the target."""
+        seconds, target = self.step_seconds, self.target_seconds
+        return seconds is not None and target is not None and seconds > target
 
     @property
     def explained_variance(self) -> float | None:

@@ -4,17 +4,19 @@ from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 from lab.components import run_when_newer
-from lab.work.jobs import JOBS, Answer
+from lab.server import get_lab
+from lab.work.work import Answer, Work
 
 Value = TypeVar("Value")
 
 
-def awaited(key: Hashable, version: Hashable, work: Callable[[], Value], *, name: str) -> Answer[Value]:
-    """What is known of some work (see `Jobs.newest`); the fragment runs again when more is known.
+def awaited(key: Hashable, version: Hashable, run: Callable[[], Value], *, name: str) -> Answer[Value]:
+    """Follow some work (see `Works.follow`); the fragment runs again when more is known.
 
     Args:
-        key, version, work: see `Jobs.newest`.
+        key, version, run: see `Work`.
         name: of the place on the page.
     """
-    run_when_newer(lambda: JOBS.state(key, version, work), key=name)
-    return JOBS.newest(key, version, work)
+    works, work = get_lab().works, Work(key, version, lambda _: run())
+    run_when_newer(lambda: works.state(work), key=name)
+    return works.follow(work)

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from streamlit.delta_generator import DeltaGenerator
 
 from cellnet.errors import SettingsError
-from cellnet.settings import Settings, flat_fields, get_value, with_changes
+from cellnet.settings import Settings, describe, flat_fields, get_value, with_changes
 
 FIELDS: Final[dict[str, FieldInfo]] = dict(flat_fields())
 GROUPS: Final = tuple(dict.fromkeys(name.partition(".")[0] for name in FIELDS))
@@ -73,7 +73,7 @@ def field_help(name: str) -> str:
     field = FIELDS[name]
     range_text = field_bounds(field).text.replace(f"{_LEAST:g}", "just above 0")
     allowed = f" Range: {range_text}." if range_text else ""
-    return f"{field.description}{allowed} In files: `{name}`."
+    return f"{describe(field)}{allowed} In files: `{name}`."
 
 
 class Form:

@@ -29,6 +29,8 @@ STYLE: Final = """
 .lab-state i { display: inline-block; width: .65em; height: .65em; margin-right: .45em;
   border-radius: 50%; }
 .lab-fact { white-space: nowrap; }
+.lab-slow { display: inline-block; width: .6em; height: .6em; margin-right: .35em; border-radius: 50%;
+  background: #E69F00; }
 .lab-fact small { opacity: .72; margin-right: .4em; font-size: .82em; }
 .lab-track { height: 5px; border-radius: 3px; margin-top: .55rem; overflow: hidden;
   background: rgba(128, 140, 152, .25); }
@@ -77,12 +79,17 @@ STATE_COLORS: Final = {
 }
 
 
+_STEP_TIME: Final = "step time"
+_SLOW_MARK: Final = '<i class="lab-slow"></i>'
+
+
 def status_markup(snapshot: Snapshot) -> str:
     """State, facts and progress of a training."""
     color = STATE_COLORS[snapshot.phase]
     word = "stopping" if snapshot.stopping else snapshot.ordered or snapshot.phase.value
     facts = "".join(
-        f'<span class="lab-fact"><small>{escape(name)}</small>{escape(value)}</span>'
+        f'<span class="lab-fact"><small>{escape(name)}</small>'
+        f"{_SLOW_MARK if name == _STEP_TIME and snapshot.is_slow else ''}{escape(value)}</span>"
         for name, value in status_facts(snapshot).items()
     )
     width = 100 * progress_share(snapshot)
@@ -108,8 +115,11 @@ def status_facts(snapshot: Snapshot) -> dict[str, str]:
         facts["left"] = duration(snapshot.seconds_left)
     if snapshot.steps_per_second is not None:
         facts["speed"] = f"{snapshot.steps_per_second:.3g} steps/s"
-    if snapshot.step_seconds is not None:
-        facts["step time"] = f"{1000 * snapshot.step_seconds:,.0f} ms"
+    if snapshot.step_seconds is not None and snapshot.target_seconds is not None:
+        than = "slower than the target of" if snapshot.is_slow else "target"
+        facts[_STEP_TIME] = (
+            f"{1e3 * snapshot.step_seconds:,.0f} ms, {than} {1e3 * snapshot.target_seconds:,.4g} ms"
+        )
     facts["device"] = snapshot.device
     facts |= {
         "memory" if kind == "process" else f"memory, {kind.replace('_', ' ')}": f"{megabytes:,.0f} MB"

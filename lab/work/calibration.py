@@ -1,13 +1,14 @@
-"""How long a training step takes on this machine, measured when asked, for plans before any training."""
+"""The time of a training step on this machine, measured on request, for plans before any training."""
 
 from __future__ import annotations
 
-import threading
 from typing import Final
 
 from cellnet.settings import Settings, with_changes
+from cellnet.teacher import resolve_teacher
 from cellnet.training.benchmark import measure_step_time
-from lab.figures.geometry import MeasuredStep
+from lab.figures.geometry import MeasuredStep, machine
+from lab.work.work import Lane, Progress, Work
 
 SECONDS: Final = 5
 """About how long a calibration takes on two cores."""
@@ -27,34 +28,17 @@ _SIZE: Final = {
 }
 
 
-class Calibrations:
-    """The measured step of each device, threads and precision; one measurement at a time."""
+def calibration(settings: Settings) -> Work[MeasuredStep]:
+    """Time steps of a small cube on random data, on the device and with the widths of the settings.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._found: dict[tuple[str, int, str], MeasuredStep] = {}
+    It fails with a `DeviceError` if the device is not there, and with a `TeacherError` if the teacher whose
+    width is asked for is not.
+    """
 
-    def get(self, settings: Settings) -> MeasuredStep | None:
-        """Return what was measured for the device of these settings."""
-        return self._found.get(_key(settings))
+    def measure(_: Progress) -> MeasuredStep:
+        small = resolve_teacher(with_changes(settings, _SIZE))
+        times = measure_step_time(small, steps=_STEPS, warmup=_WARMUP)
+        source = f"a calibration on {times.device} with random data, 8x8x8, batch 8"
+        return MeasuredStep(small, times.median_ms / 1000, source)
 
-    def measure(self, settings: Settings) -> MeasuredStep:
-        """Time steps of a small cube on random data, on the device and with the widths of the settings.
-
-        Raises:
-            DeviceError: if the device is not there.
-        """
-        small = with_changes(settings, _SIZE)
-        with self._lock:
-            times = measure_step_time(small, steps=_STEPS, warmup=_WARMUP)
-        found = MeasuredStep(
-            small,
-            times.median_ms / 1000,
-            f"a calibration on {times.device} with random data, 8x8x8, batch 8",
-        )
-        self._found[_key(settings)] = found
-        return found
-
-
-def _key(settings: Settings) -> tuple[str, int, str]:
-    return settings.device.device, settings.device.threads, settings.training.precision
+    return Work(("calibration", machine(settings)), 0, measure, Lane("calibration"))

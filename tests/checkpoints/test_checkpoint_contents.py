@@ -238,4 +238,4 @@ def test_a_rate_may_be_a_tensor_as_on_cuda(saved: Path, tmp_path: Path) -> None:
         in_group("lr", {"tensor": "rate"})(tensors, state)
 
     trainer = EmbeddingTrainer.from_checkpoint(forge(saved, tmp_path / "forged", as_tensor), DATA)
-    assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(1e-3)
+    assert trainer.learner.optimizer.param_groups[0]["lr"] == pytest.approx(1e-3)

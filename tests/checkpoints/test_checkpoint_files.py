@@ -3,22 +3,17 @@
 import hashlib
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import safetensors.torch
 import torch
 from torch import Tensor
 
 from cellnet.checkpoints import (
     JSON,
     Checkpoint,
-    folders,
     load_checkpoint,
     manifest,
-    remove_stale,
     save_checkpoint,
 )
 from cellnet.errors import CheckpointError
@@ -253,59 +248,3 @@ def test_failed_replacement_keeps_the_old_checkpoint(
     save(folder, step=2)
     assert load_checkpoint(folder).state["step"] == 2
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
-
-
-KILLED = """
-import os, sys
-from pathlib import Path
-from cellnet.checkpoints import folders
-die_at, seen = int(sys.argv[2]), 0
-def replace(source, target):
-    global seen
-    seen += 1
-    if seen == die_at:
-        os._exit(9)
-    os.rename(source, target)
-folders.os = type("Os", (), {**vars(os), "replace": staticmethod(replace)})
-with folders.replacing(Path(sys.argv[1])) as new:
-    (new / "file").write_text("new")
-os._exit(9)
-"""
-
-
-@pytest.mark.parametrize(("die_at", "expected"), [(1, "old"), (2, "old"), (3, "new")])
-def test_killed_process_leaves_old_or_new(tmp_path: Path, die_at: int, expected: str) -> None:
-    target = tmp_path / "a"
-    target.mkdir()
-    (target / "file").write_text("old")
-    done = subprocess.run([sys.executable, "-c", KILLED, str(target), str(die_at)], check=False)
-    assert done.returncode == 9
-    left = remove_stale(tmp_path)
-    assert len(left) == (0 if die_at == 3 else die_at)
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
-    assert (target / "file").read_text() == expected
-    assert remove_stale(tmp_path) == []
-
-
-def test_stale_removal_touches_nothing_else(tmp_path: Path) -> None:
-    for name in ("step-1", ".hidden", ".x.new", "a.0123abcd.new", ".step-1.0123abcd.old"):
-        (tmp_path / name).mkdir()
-    assert remove_stale(tmp_path) == [".step-1.0123abcd.old"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == [".hidden", ".x.new", "a.0123abcd.new", "step-1"]
-
-
-def test_everything_is_on_the_disk_before_the_name_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[str] = []
-    real = folders.sync
-
-    def record(path: Path) -> None:
-        synced.append(path.name if path.suffix != ".new" else "folder")
-        real(path)
-
-    monkeypatch.setattr(folders, "sync", record)
-    save_checkpoint(tmp_path / "a", {"model": {"w": torch.ones(1)}}, {})
-    assert sorted(synced[:2]) == ["model.safetensors", "state.json"]
-    assert synced[2:] == ["folder", tmp_path.name]
-    assert set(safetensors.torch.load_file(tmp_path / "a" / "model.safetensors")) == {"w"}

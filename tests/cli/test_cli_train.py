@@ -34,6 +34,33 @@ def test_training_ends_with_the_figures_of_the_run(cli: Cli) -> None:
         assert [checkpoint.step for checkpoint in store.checkpoints(run.id)] == [2, 4]
 
 
+def test_slow_steps_and_the_engine_are_among_the_figures(cli: Cli) -> None:
+    target = ["--lattice.target_performance_ms", "0.001"]
+    code, out, _ = cli(
+        "train", *cli.tiny, "--data", cli.data, "--runs", cli.runs, "--max-steps", 4, *target
+    )
+    assert code == 0
+    assert "steps slower than 0.001 ms  100.0%" in out
+    assert "engine" in out
+    with RunStore(cli.runs) as store:
+        summary = store.get("latest").summary
+    assert (summary["share_of_slow_steps"], summary["target_ms_per_step"]) == (1.0, 0.001)
+    assert summary["engine"] == cli.json("info", *cli.tiny)["engine"] == "eager"
+    _, shown, _ = cli("runs", "show", "latest", "--runs", cli.runs)
+    for name in ("engine", "share_of_slow_steps", "target_ms_per_step"):
+        assert name in shown
+    patient = cli.train("--lattice.target_performance_ms", "1000000")
+    assert patient["share_of_slow_steps"] == 0.0
+
+
+def test_an_engine_that_cannot_run_is_refused_before_anything_else(cli: Cli) -> None:
+    forced = ["--training.engine", "cuda-graphs"]
+    code, _, err = cli("train", *cli.tiny, "--data", cli.data, "--runs", cli.runs, *forced)
+    assert code == 2
+    assert "training.engine = 'cuda-graphs' cannot run: it needs a CUDA device" in err
+    assert cli("info", *cli.tiny, *forced)[0] == 2
+
+
 def test_validations_are_told_on_stderr(cli: Cli) -> None:
     code, out, err = cli(
         "train", *cli.tiny, "--data", cli.data, "--runs", cli.runs, "--max-steps", 4, "--name", "mine"

@@ -40,6 +40,20 @@ def test_bleu_of_a_short_candidate_is_lowered() -> None:
     assert bleu([""], ["the cat"]) == 0.0
 
 
+def test_bleu_counts_only_lengths_that_the_candidates_have() -> None:
+    # Three words hold no run of four; over one, two and three words all agree, three words for four.
+    assert bleu(["the cat sat"], ["The cat sat."]) == pytest.approx(math.exp(1 - 4 / 3))
+    assert bleu(["the cat"], ["the cat"]) == pytest.approx(1.0)
+    assert bleu(["the dog"], ["the cat"]) == 0.0
+    # One longer candidate is enough for the corpus to have runs of four, and then they must agree.
+    assert bleu(["the cat", "a b c d"], ["the cat", "d c b a"]) == 0.0
+
+
+def test_bleu_without_one_reference_each_is_an_error() -> None:
+    with pytest.raises(ValueError, match="2 candidates have 1 references"):
+        bleu(["a", "b"], ["a"])
+
+
 def test_token_f1_by_hand() -> None:
     # Shared: the, cat; the candidate has 3 words and the reference 5.
     assert token_f1("cat the the", "The cat sat on mat") == pytest.approx(

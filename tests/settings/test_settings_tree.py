@@ -146,7 +146,7 @@ def test_every_field_describes_itself() -> None:
         assert field.description.endswith("."), name
         extra = field.json_schema_extra
         assert isinstance(extra, dict), name
-        assert set(extra) == {"unit", "live"}, name
+        assert set(extra) == {"unit", "live", "fork"}, name
 
 
 def test_every_number_has_a_range() -> None:

@@ -3,6 +3,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Dense, Normalize, Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
 from tiny_teacher import save_tiny_teacher
 
 from cellnet.settings import EmbeddingSettings
@@ -34,6 +37,25 @@ def make_tiny_model(folder: Path, seed: int = 0) -> Path:
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def dense_folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Saved by sentence-transformers: a prompt, two poolings side by side, a dense layer, unit length."""
+    torch.manual_seed(1)
+    transformer = Transformer(str(tiny_folder))
+    pooling = Pooling(32, ("cls", "mean"))
+    dense = Dense(64, 12, activation_function=torch.nn.GELU())
+    model = SentenceTransformer(
+        modules=[transformer, pooling, dense, Normalize()],
+        device="cpu",
+        prompts={"document": "the far cell "},
+        default_prompt_name="document",
+    )
+    model.max_seq_length = 20
+    folder = tmp_path_factory.mktemp("models") / "dense"
+    model.save(str(folder), create_model_card=False)
+    return folder
 
 
 @pytest.fixture

@@ -1,15 +1,16 @@
 """One optimizer step: accumulation, clipping, decay and refusal of what is not finite."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor
 
+from cellnet.errors import DeviceError
 from cellnet.losses import LOSS_NAMES
-from cellnet.settings import Settings
+from cellnet.settings import Settings, flat_fields
 from cellnet.student.student import CellNet
-from cellnet.training.engine import StepEngine, make_optimizer
+from cellnet.training.engine import ENGINES, StepEngine, choose_engine, make_optimizer
 from cellnet.training.monitor import PerformanceMonitor, memory_megabytes
 
 CPU = torch.device("cpu")
@@ -146,6 +147,33 @@ def test_a_step_that_is_not_finite_changes_nothing_and_the_next_one_works(value:
     assert all(torch.equal(one, two) for one, two in zip(moments, after, strict=True))
     assert engine.step(batches(1), 1e-3).is_finite
     assert any(not torch.equal(before[name], tensor) for name, tensor in engine.model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("requested", "device", "name"),
+    [
+        ("auto", "cpu", "eager"),
+        ("eager", "cpu", "eager"),
+        ("auto", "cuda:1", "cuda-graphs"),
+        ("eager", "cuda", "eager"),
+        ("cuda-graphs", "cuda", "cuda-graphs"),
+    ],
+)
+def test_an_engine_is_chosen_by_name(requested: str, device: str, name: str) -> None:
+    settings = Settings(training={"engine": requested})
+    assert choose_engine(settings, torch.device(device)) == name
+    assert ENGINES[name].name == name
+
+
+def test_an_engine_that_cannot_run_is_refused_with_the_reason() -> None:
+    settings = Settings(training={"engine": "cuda-graphs"})
+    with pytest.raises(DeviceError, match="needs a CUDA device, and the device is cpu; set it to 'auto'"):
+        choose_engine(settings, CPU)
+
+
+def test_the_setting_offers_every_engine() -> None:
+    offered = get_args(dict(flat_fields())["training.engine"].annotation)
+    assert set(offered) == {"auto", *ENGINES}
 
 
 def test_stages_are_measured_and_start_over() -> None:

@@ -114,7 +114,7 @@ def press_in_second_batch(
 ) -> list[int]:
     """Press while the first validation measures its second batch; return the sizes of all batches."""
     sizes: list[int] = []
-    measure = trainer.engine.losses_of
+    measure = trainer.learner.engine.losses_of
 
     def press(batch: Tensor, output: StudentOutput) -> Any:
         if not torch.is_grad_enabled():
@@ -123,7 +123,7 @@ def press_in_second_batch(
                 getattr(trainer, name)()
         return measure(batch, output)
 
-    monkeypatch.setattr(trainer.engine, "losses_of", press)
+    monkeypatch.setattr(trainer.learner.engine, "losses_of", press)
     return sizes
 
 

@@ -526,7 +526,7 @@ def test_nan_pauses_with_the_last_good_weights_and_says_what_to_do() -> None:
 
 def test_one_nan_row_makes_a_single_step_return_nothing() -> None:
     trainer, _ = make_trainer()
-    trainer.data.train[int(trainer.batches._order._permutation[5])] = np.nan
+    trainer.data.train[int(trainer.learner.batches._order._permutation[5])] = np.nan
     before = weights_of(trainer)
     assert trainer.step() is None
     assert trainer.state is TrainerState.PAUSED
@@ -554,7 +554,7 @@ def test_while_the_cube_rests_only_the_codec_learns() -> None:
     rested = [trainer.step() for _ in range(3)]
     assert_same_weights(before, lattice())
     assert not torch.equal(codec, weights_of(trainer)["codec.decoder.2.weight"])
-    resting, _ = trainer.engine.compute(torch.from_numpy(trainer.data.train[:16]))
+    resting, _ = trainer.learner.engine.compute(torch.from_numpy(trainer.data.train[:16]))
     assert resting["lattice_dynamics"] == 0.0
     assert trainer.step() is not None
     assert all(event is not None and event.losses["lattice_dynamics"] == 0.0 for event in rested)
@@ -644,8 +644,8 @@ def test_resumed_training_is_bit_equal_to_uninterrupted_training(
         assert (one.step, one.losses, one.total) == (two.step, two.losses, two.total)
         assert (one.learning_rate, one.gradient_norm) == (two.learning_rate, two.gradient_norm)
     assert of_kind(whole_events, ValidationEvent)[-1] == of_kind(events, ValidationEvent)[-1]
-    assert whole.batches.state() == resumed.batches.state()
-    one_state, two_state = (t.optimizer.state_dict()["state"] for t in (whole, resumed))
+    assert whole.learner.batches.state() == resumed.learner.batches.state()
+    one_state, two_state = (t.learner.optimizer.state_dict()["state"] for t in (whole, resumed))
     for index in one_state:
         for key in one_state[index]:
             assert torch.equal(one_state[index][key], two_state[index][key])
@@ -702,6 +702,22 @@ def test_stages_and_slow_steps_are_reported() -> None:
     assert 0.0 < sum(event.stages.values()) <= event.seconds
     assert event.too_slow
     assert trainer.memory()["process"] > 10.0
+
+
+def test_every_hundredth_slow_step_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("cellnet.training.trainer.SLOW_STEPS_IN_A_WARNING", 3)
+    trainer, _ = make_trainer(lattice__target_performance_ms=1e-3)
+    for _ in range(7):
+        trainer.step()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "6 training steps were slower than lattice.target_performance_ms = 0.001 ms" in caplog.text
+    caplog.clear()
+    quick, _ = make_trainer()
+    for _ in range(4):
+        quick.step()
+    assert not caplog.records
 
 
 def test_monitoring_and_counting_can_be_turned_off() -> None:

@@ -10,9 +10,9 @@ import streamlit as st
 
 from cellnet.data import SentenceData, list_columns, load_texts, split_texts
 from cellnet.errors import DataError, TeacherError
-from cellnet.settings import DataSettings, Settings
+from cellnet.settings import DataSettings, EmbeddingSettings, Settings
 from cellnet.teacher import find_width
-from cellnet.teacher.folders import MINILM
+from cellnet.teacher.folders import BUNDLED
 from cellnet.training import TrainingData
 from lab.components import run_when_newer
 from lab.components.chart import chart
@@ -41,10 +41,11 @@ from lab.widgets.markup import facts_markup
 from lab.widgets.next_run import differing, say_used, use_for_next_run
 from lab.widgets.status import order
 from lab.widgets.upload import choose_column, upload
-from lab.work.embedding import EmbeddingJob, JobPhase, JobSnapshot
+from lab.work.embedding import Embedding
+from lab.work.work import Answer
 
 DOCSTRINGS: Final = "docstrings"
-TEACHERS: Final = (MINILM, "distilbert-base-uncased")
+TEACHERS: Final = (*BUNDLED, "distilbert-base-uncased")
 DATA_FIELDS: Final = (
     "data.limit",
     "data.validation_fraction",
@@ -136,21 +137,24 @@ def choose_teacher(service: TrainingService) -> dict[str, Any] | None:
         help=f"{field_help('embedding.teacher')} Type any id or folder.",
         bind="query-params",
     )
-    width = _width(teacher)
+    above = st.container()
     form = Form(_KEY, draft)
     form.fields(TEACHER_FIELDS)
-    form.checked()
+    chosen = form.checked({"embedding.teacher": teacher})
+    with above:
+        width = _width(chosen.embedding.replace(teacher=teacher))
     if width is None or form.problems:
         return None
     return {"embedding.teacher": teacher, "embedding.teacher_width": width, **form.values}
 
 
-def _width(teacher: str) -> int | None:
+def _width(chosen: EmbeddingSettings) -> int | None:
     """The width of a teacher's embeddings; None, with the reason or a way to find out said."""
     known: dict[str, int | str] = st.session_state.setdefault(_WIDTHS, {})
-    if teacher not in known and (teacher == MINILM or Path(teacher).expanduser().is_dir()):
-        _look_for(teacher)
-    width = known.get(teacher)
+    teacher, key = chosen.teacher, _width_key(chosen)
+    if key not in known and (teacher in BUNDLED or Path(teacher).expanduser().is_dir()):
+        _look_for(chosen)
+    width = known.get(key)
     if isinstance(width, int):
         st.caption(f"Gives embeddings of width {width:,}.")
         return width
@@ -163,18 +167,24 @@ def _width(teacher: str) -> int | None:
         help="Takes the teacher from the hub's cache on this machine, or else downloads it.",
         width="stretch",
     ):
-        _look_for(teacher)
+        _look_for(chosen)
         st.rerun()
     return None
 
 
-def _look_for(teacher: str) -> None:
+def _width_key(chosen: EmbeddingSettings) -> str:
+    """What of the settings decides whether there is such a teacher, and its width."""
+    return chosen.model_dump_json(include={"teacher", "pooling", "normalize", "max_tokens"})
+
+
+def _look_for(chosen: EmbeddingSettings) -> None:
     """Find out a teacher's width, or why there is no such teacher, and remember it for the session."""
-    try:
-        found: int | str = find_width(teacher)
-    except TeacherError as error:
-        found = str(error)
-    st.session_state[_WIDTHS][teacher] = found
+    with st.spinner("Asking the teacher …"):
+        try:
+            answer: int | str = find_width(chosen)
+        except TeacherError as error:
+            answer = str(error)
+    st.session_state[_WIDTHS][_width_key(chosen)] = answer
 
 
 # Reading.
@@ -200,12 +210,15 @@ def _read(key: str, changed: int, _settings: DataSettings) -> SentenceData:
 
 
 def embed_and_use(
-    service: TrainingService, job: EmbeddingJob, settings: Settings | None, sentences: SentenceData | None
+    service: TrainingService,
+    embedding: Embedding,
+    settings: Settings | None,
+    sentences: SentenceData | None,
 ) -> None:
     """Counts, the job in the background, and the way into the next run."""
     st.subheader("Embeddings")
     problem = _not_ready(settings, sentences)
-    _job(service, job, settings, problem, job.snapshot().phase is JobPhase.RUNNING)
+    _job(service, embedding, settings, problem, embedding.answer().pending)
     if settings is None:
         return
     wanted = differing(service.draft, settings, USED_FIELDS)
@@ -233,48 +246,50 @@ def _not_ready(settings: Settings | None, sentences: SentenceData | None) -> str
 
 @st.fragment
 def _job(
-    service: TrainingService, job: EmbeddingJob, settings: Settings | None, problem: str, was_running: bool
+    service: TrainingService,
+    embedding: Embedding,
+    settings: Settings | None,
+    problem: str,
+    was_running: bool,
 ) -> None:
     """Progress, speed and what is left, with the buttons that fit; draws the page anew once it ends."""
-    run_when_newer(lambda: str(replace(job.snapshot(), seconds=0.0)), key="job")
-    now = job.snapshot()
-    running = now.phase is JobPhase.RUNNING
+    run_when_newer(lambda: str(replace(embedding.answer(), value=None, seconds=0.0)), key="job")
+    now = embedding.answer()
+    running = now.pending
     if running != was_running:
         st.rerun()
-    mine = settings is not None and now.key == data_key(settings)
-    ready = settings is not None and job.data_of(settings) is not None
-    if now.phase is not JobPhase.IDLE and (mine or running):
-        if running or now.phase is not JobPhase.DONE:
-            st.progress(now.share, text=job_text(now))
-        if now.phase is JobPhase.FAILED:
+    mine = settings is not None and now.newest == data_key(settings)
+    ready = settings is not None and embedding.data_of(settings) is not None
+    if running or (mine and now.error):
+        st.progress(now.stage.share, text=job_text(now))
+        if now.error and not now.cancelled:
             st.error(now.error)
-        if running and not mine:
+        if not mine:
             st.caption("These are sentences or a teacher chosen before.")
     if ready and not running:
-        took = f" Took {duration(now.seconds)}." if mine and now.phase is JobPhase.DONE else ""
+        took = f" Took {duration(now.seconds)}." if mine and not now.error else ""
         st.success(f"Embedded: see the map below.{took}")
-    elif not running and now.phase is not JobPhase.CANCELLED:
+    elif not running and not now.cancelled:
         st.caption(
             "Not embedded in this session. What an earlier one embedded comes from the cache on disk."
         )
-    _job_buttons(service, job, settings, problem, now, ready)
+    _job_buttons(service, embedding, settings, problem, now, ready)
 
 
 def _job_buttons(
     service: TrainingService,
-    job: EmbeddingJob,
+    embedding: Embedding,
     settings: Settings | None,
     problem: str,
-    now: JobSnapshot,
+    now: Answer[TrainingData],
     ready: bool,
 ) -> None:
-    running = now.phase is JobPhase.RUNNING
+    running = now.pending
     preparing = service.snapshot().phase is Phase.PREPARING
     if preparing:
         problem = "A training is preparing its data just now; wait until it trains, or stop it."
         st.caption(problem)
-    mine = settings is not None and now.key == data_key(settings)
-    resumes = mine and now.phase is JobPhase.CANCELLED
+    resumes = settings is not None and now.newest == data_key(settings) and now.cancelled
     start, cancel = st.columns(2)
     pressed = start.button(
         "Resume" if resumes else "Embed",
@@ -290,24 +305,25 @@ def _job_buttons(
         "Cancel",
         key="data_cancel",
         disabled=not running,
-        on_click=job.cancel,
+        on_click=embedding.cancel,
         help="Stops after the block of sentences under way; Resume goes on from there.",
         width="stretch",
     )
     if pressed and settings is not None:
-        order(lambda: job.start(settings))
+        order(lambda: embedding.start(settings))
         st.rerun()
 
 
-def job_text(job: JobSnapshot) -> str:
-    """The job in one line."""
-    if job.phase is JobPhase.FAILED:
-        return f"failed while {job.label}"
-    if job.phase is JobPhase.CANCELLED:
-        return f"stopped at {job.done:,} of {job.total:,}" if job.total else "stopped"
-    counted = f"{job.label}: {job.done:,} of {job.total:,}" if job.total else f"{job.label} …"
-    speed = f" · {job.speed:,.0f} sentences/s" if job.speed else ""
-    left = f" · {duration(job.seconds_left)} left" if job.seconds_left is not None else ""
+def job_text(now: Answer[TrainingData]) -> str:
+    """The embedding in one line."""
+    stage = now.stage
+    if now.cancelled:
+        return f"stopped at {stage.done:,} of {stage.total:,}" if stage.total else "stopped"
+    if now.error:
+        return f"failed while {stage.label}"
+    counted = f"{stage.label}: {stage.done:,} of {stage.total:,}" if stage.total else f"{stage.label} …"
+    speed = f" · {stage.speed:,.0f} sentences/s" if stage.speed else ""
+    left = f" · {duration(stage.seconds_left)} left" if stage.seconds_left is not None else ""
     return counted + speed + left
 
 
@@ -397,9 +413,9 @@ def repeats(data: SentenceData) -> None:
     st.dataframe(repeats_table(report), hide_index=True, height=_HEIGHT, key="data_repeats")
 
 
-def embeddings(job: EmbeddingJob, settings: Settings | None) -> None:
+def embeddings(embedding: Embedding, settings: Settings | None) -> None:
     """The map of the embeddings, once they are there."""
-    data = job.data_of(settings) if settings is not None else None
+    data = embedding.data_of(settings) if settings is not None else None
     if settings is None or data is None:
         st.info("Press Embed above: then every sentence is a point here, near to what means the same.")
         return

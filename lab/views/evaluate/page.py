@@ -33,7 +33,8 @@ from lab.widgets.forms import field_help
 from lab.widgets.markup import table_markup
 from lab.widgets.student import facts_line
 from lab.widgets.upload import choose_column, choose_upload
-from lab.work.evaluations import EVALUATIONS, Evaluated, Files, Wish
+from lab.work.evaluations import Evaluated, Files, Wish, evaluation_of
+from lab.work.work import Works
 
 _SIZES: Final = {200: "200", 500: "500", 1000: "1,000", 3000: "3,000", 0: "all"}
 _REFINEMENTS: Final = {-1: "as the run", 0: "none", 1: "1 step", 2: "2 steps", 3: "3 steps", 6: "6 steps"}
@@ -43,7 +44,7 @@ _BANK: Final = Choice("evaluate_bank")
 _PAIR_SCORES: Final = {"spearman": "Spearman", "spearman_code": "Spearman of the codes"}
 
 
-def ask(service: TrainingService, student: Student) -> None:
+def ask(service: TrainingService, works: Works, student: Student) -> None:
     """How much to measure, and the button that begins it."""
     sizes, refinement_place, mlp_place, more, button = st.columns(
         [4, 2, 3, 2, 2], vertical_alignment="bottom"
@@ -92,8 +93,8 @@ def ask(service: TrainingService, student: Student) -> None:
         width="stretch",
     ):
         wish = st.session_state[_ASKED] = Wish(student, sentences, with_mlp, files)
-        EVALUATIONS.begin(wish)
-    results(service, student)
+        works.begin(evaluation_of(service, wish))
+    results(service, works, student)
 
 
 def _choose_files(root: Path) -> Files:
@@ -125,29 +126,34 @@ def _choose_files(root: Path) -> Files:
 
 
 @st.fragment
-def results(service: TrainingService, student: Student) -> None:
+def results(service: TrainingService, works: Works, student: Student) -> None:
     """What was measured last, and what is being measured."""
     wish: Wish | None = st.session_state.get(_ASKED)
     if wish is None or wish.student.run != student.run:
         st.info("Nothing measured yet. Press Evaluate: the scores appear here, with their intervals.")
         return
-    run_when_newer(lambda: EVALUATIONS.state(wish, service), key="evaluate")
-    answer, stage = EVALUATIONS.read(wish, service)
+    work = evaluation_of(service, wish)
+    run_when_newer(lambda: works.state(work), key="evaluate")
+    answer = works.follow(work)
     waiting = answer.pending or (answer.value is None and not answer.error)
     if waiting:
         bar, button = st.columns([9, 1], vertical_alignment="bottom")
+        stage = answer.stage
         bar.progress(
-            stage.done / stage.total if stage.total else 0.0,
+            stage.share,
             f"{stage.label}{f': {stage.done:,} of {stage.total:,}' if stage.total else ' ...'}",
         )
         button.button(
             "Stop it",
             key="evaluate_stop",
-            on_click=stage.stop,
+            on_click=works.cancel,
+            args=(work.key,),
             help="End this evaluation; nothing of it is kept.",
             width="stretch",
         )
-    if answer.error and not waiting:
+    elif answer.cancelled:
+        st.error("the evaluation was stopped; press Evaluate to begin it again")
+    elif answer.error:
         st.error(answer.error)
     if answer.value is not None:
         show(answer.value, wish.student)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from cellnet.errors import CellnetError, SettingsError
+from cellnet.errors import SettingsError
 from cellnet.lattice.geometry import filling_ratios
 from cellnet.settings import PRESET_NAMES, Settings, get_value, preset, with_changes
 from lab.components import cube
@@ -37,7 +37,8 @@ from lab.widgets.markup import table_markup, tier_markup
 from lab.widgets.next_run import differing, say_used, use_for_next_run
 from lab.widgets.scrub import camera_from_link, publish_camera
 from lab.widgets.status import order
-from lab.work.calibration import SECONDS, Calibrations
+from lab.work.calibration import SECONDS, calibration
+from lab.work.work import Works
 
 PLAN: Final = ("lattice.dimensions", "lattice.boundary", *RATIOS)
 CUBE_HEIGHT: Final = 470
@@ -61,13 +62,8 @@ _AXES: Final = "xyz"
 _CELL: Final = {axis: Choice(f"geometry_cell_{axis}") for axis in _AXES}
 
 
-@st.cache_resource(show_spinner=False)
-def _calibrations() -> Calibrations:
-    return Calibrations()
-
-
 @st.fragment
-def planner(service: TrainingService) -> None:
+def planner(service: TrainingService, works: Works) -> None:
     """The whole page: controls and what they mean on the left, the neighborhood in 3D on the right."""
     snapshot = service.snapshot()
     base = snapshot.settings if snapshot.settings and snapshot.phase.is_training else service.draft
@@ -84,7 +80,7 @@ def planner(service: TrainingService) -> None:
     with meaning:
         _meaning(settings)
         _use(service, snapshot, settings)
-        _cost(settings, base, snapshot)
+        _cost(works, settings, base, snapshot)
     with distances:
         _distances(settings)
 
@@ -343,13 +339,13 @@ def _index(cell: Cell, dimensions: Cell) -> int:
 # What it costs, and all distances.
 
 
-def _cost(settings: Settings, base: Settings, snapshot: Snapshot) -> None:
+def _cost(works: Works, settings: Settings, base: Settings, snapshot: Snapshot) -> None:
     st.subheader(
         "What a step costs",
         help="Counted from the settings: batch, widths and steps are those of the running training, or "
         "else of the next run. The libraries themselves take some hundred MB more.",
     )
-    measured = measured_step(snapshot) or _calibrations().get(settings)
+    measured = measured_step(snapshot) or works.answer(calibration(settings).key).value
     planned, now = plan(settings, measured), plan(base, measured)
     compared = _RUNNING if snapshot.phase.is_training else _NEXT
     st.html(table_markup(["", "planned", f"against {compared}"], cost_rows(settings, planned, base, now)))
@@ -359,10 +355,12 @@ def _cost(settings: Settings, base: Settings, snapshot: Snapshot) -> None:
             "Such estimates are usually within a quarter."
         )
     else:
-        _offer_calibration(settings, snapshot, measured)
+        _offer_calibration(works, settings, snapshot, measured)
 
 
-def _offer_calibration(settings: Settings, snapshot: Snapshot, measured: MeasuredStep | None) -> None:
+def _offer_calibration(
+    works: Works, settings: Settings, snapshot: Snapshot, measured: MeasuredStep | None
+) -> None:
     why = "nothing was measured yet" if measured is None else "the last training ran on another device"
     text, button = st.columns([3, 2], vertical_alignment="center")
     text.caption(f"Step time: {why}. Start a training, or measure a few steps of a small cube here.")
@@ -374,11 +372,12 @@ def _offer_calibration(settings: Settings, snapshot: Snapshot, measured: Measure
         "while a training is under way: it would disturb it, and its own steps tell the time as well.",
         width="stretch",
     ):
-        try:
-            with st.spinner("Making a few training steps …"):
-                _calibrations().measure(settings)
-        except CellnetError as error:
-            st.error(str(error))
+        work = calibration(settings)
+        with st.spinner("Making a few training steps …"):
+            works.begin(work)
+            answer = works.wait(work.key)
+        if answer.error:
+            st.error(answer.error)
         else:
             st.rerun()
 

@@ -13,7 +13,7 @@ from cellnet.decoder import GenerativeDecoder
 from cellnet.errors import CellnetError
 from cellnet.runs.loading import LoadedDecoder, LoadedModel, load_decoder, train_decoder_command
 from cellnet.teacher import teacher_fingerprint
-from lab.server import get_service
+from lab.server import get_lab
 from lab.sources.students import Student
 from lab.views.probe.page import Asked, nearest, quote
 from lab.widgets.markup import command_markup
@@ -75,7 +75,7 @@ def _generated(asked: Asked, row: int) -> None:
 
 def _loaded(student: Student) -> LoadedModel:
     """The student, named as on the command line; one that is live stands for the best of its run."""
-    run = get_service().store.folder(student.run).resolve()
+    run = get_lab().service.store.folder(student.run).resolve()
     return LoadedModel(
         student.model,
         student.run,

@@ -15,7 +15,8 @@ from cellnet.settings import Settings, differences, get_value, to_toml
 from cellnet.training.fork import FORKABLE, checkpoint_settings
 from lab.figures.runs import curves_csv, figures_of, run_label
 from lab.files.report import SENTENCE, html_report
-from lab.server import checkpoint_url, get_shelf, run_url
+from lab.routes import checkpoint_url, run_url
+from lab.server import get_lab
 from lab.training import Probe, TrainingService
 from lab.views.runs.table import MOST_NAME
 from lab.widgets.forms import FIELDS, Form, field_label, group_label
@@ -291,7 +292,7 @@ def _export_one(service: TrainingService, run: RunRecord) -> None:
 
 def _report(service: TrainingService, run: RunRecord) -> None:
     """Write the report. Its picture needs the teacher and a checkpoint; it is refused without them."""
-    shelf = get_shelf()
+    shelf = get_lab().shelf
     try:
         embedding = shelf.embed(shelf.get(run.id), (SENTENCE,))
         report = html_report(service.store, run.id, Probe(SENTENCE, embedding))

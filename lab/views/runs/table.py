@@ -44,7 +44,7 @@ _COLUMNS: Final[dict[str, Any]] = {
         "Cosine", format="%.3f", width=72, help="Mean cosine between teacher and student, held out."
     ),
     "loss": st.column_config.NumberColumn(
-        "Loss", format="%.4f", width=72, help="Weighted sum of the six losses, last training step."
+        "Loss", format="%.4f", width=72, help="Weighted sum of the losses in the last training step."
     ),
     "validation loss": st.column_config.NumberColumn(
         "Val. loss", format="%.4f", width=78, help="The same at the last validation."

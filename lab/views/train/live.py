@@ -167,7 +167,7 @@ def _curves_notice(snapshot: Snapshot) -> str:
         return "The teacher reads the sentences first. The curves begin with the first training step."
     if snapshot.phase is Phase.RUNNING:
         return "The first training step is under way."
-    return "Press Start: six loss curves grow here while the cube learns."
+    return "Press Start: the loss curves grow here while the cube learns."
 
 
 def _cube_notice(snapshot: Snapshot) -> str:

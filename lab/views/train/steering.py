@@ -9,7 +9,7 @@ import streamlit as st
 from cellnet.settings import LIVE_SETTINGS, Settings, differences
 from lab.components import live_markup
 from lab.figures.words import gain, tier_report
-from lab.server import checkpoint_url
+from lab.routes import checkpoint_url
 from lab.training import Snapshot, TrainingService
 from lab.widgets.forms import FIELDS, Form
 from lab.widgets.markup import facts_markup, link_markup, note_markup, tier_markup

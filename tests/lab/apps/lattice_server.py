@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from training_data import PATIENCE, small_service, small_settings
 
 from lab.assets import asset_routes
-from lab.server import install_service, news_routes
+from lab.routes import news_routes
+from lab.server import install_service
 from lab.training import Phase
 
 ROOT = Path(__file__).parents[3]

@@ -12,7 +12,8 @@ import streamlit as st
 from training_data import MadeUpTeacher, small_service
 
 from lab.assets import asset_routes
-from lab.server import install_service, news_routes
+from lab.routes import news_routes
+from lab.server import install_service
 from lab.sources.students import StudentShelf
 
 ROOT = Path(__file__).parents[3]

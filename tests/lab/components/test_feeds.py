@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from lab.components import feeds as feeds_module
 from lab.components.feeds import FEEDS, Feed, Feeds
-from lab.server import news_routes
+from lab.routes import news_routes
 
 
 def read(message: bytes) -> tuple[dict[str, str], dict[str, bytes]]:

@@ -1,10 +1,12 @@
 """Panels, marks, scenes and words, from plain values."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cellnet.runs import ChangeRecord
-from cellnet.settings import preset
+from cellnet.settings import preset, with_changes
 from lab.figures.cube.glance import COLORINGS, VIEWS, Coloring, View, cube_film
 from lab.figures.curves import loss_panels, step_marks, trailing_mean
 from lab.figures.words import duration, gain, tier_report
@@ -132,6 +134,17 @@ def test_status_in_words() -> None:
     assert progress_share(preparing) == 0.25
     assert "embedding &lt;b&gt;: 500 of 2,000" in status_markup(preparing)
     assert 'data-state="pausing"' in status_markup(Snapshot(phase=Phase.RUNNING, ordered="pausing"))
+
+
+def test_steps_slower_than_the_target_are_marked() -> None:
+    now = snapshot()  # its steps take 1 / step seconds; the median of the newest 40 lies near 1 / 20.5
+    settings = with_changes(preset("quickstart"), {"lattice.target_performance_ms": 40.0})
+    slow, quick = replace(now, settings=settings), now
+    assert status_facts(quick)["step time"] == "49 ms, target 100 ms"
+    assert status_facts(slow)["step time"] == "49 ms, slower than the target of 40 ms"
+    assert "lab-slow" in status_markup(slow)
+    assert "lab-slow" not in status_markup(quick)
+    assert "step time" not in status_facts(Snapshot(run_id="r", settings=settings))
 
 
 def test_tiers_of_the_seed_preset_say_that_local_is_empty() -> None:

@@ -64,6 +64,9 @@ def test_the_table_takes_the_newest_figures_and_else_the_summary() -> None:
         "pca_explained_variance": 0.6,
         "mean_cosine": 0.8,
         "seconds_per_step": 0.25,
+        "share_of_slow_steps": 0.125,
+        "target_ms_per_step": 100.0,
+        "engine": "eager",
         "device": "cpu",
         "losses": {"train": {"total": 1.5}, "validation": {"total": 1.6}},
     }
@@ -84,6 +87,7 @@ def test_the_table_takes_the_newest_figures_and_else_the_summary() -> None:
     assert len(runs_table([], {}, {})) == 0
     words = figures_of(runs[0], {}, {})
     assert (words["gain over PCA"], words["steps"]) == ("+0.100", "50 of 100")
+    assert (words["slow steps"], words["engine"]) == ("12.5% over 100 ms", "eager")
 
 
 def test_filters_ask_for_every_word_every_tag_and_one_of_the_states() -> None:

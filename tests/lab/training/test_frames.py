@@ -93,7 +93,7 @@ def test_the_same_step_is_replaced_and_later_ones_can_be_forgotten(tmp_path: Pat
         store.add(frame(step))
     store.add(frame(2, size=3.0))
     assert store.summary(2).norms[0] == pytest.approx(3.0, rel=0.3)
-    (tmp_path / "step-00000009.new").write_bytes(b"half")
+    (tmp_path / ".step-00000009.safetensors.0123abcd.new").write_bytes(b"half")
     store.truncate_after(2)
     assert store.steps() == [1, 2]
     assert len(list(tmp_path.iterdir())) == 2

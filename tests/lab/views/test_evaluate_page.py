@@ -21,8 +21,8 @@ from lab.server import install_service
 from lab.sources.students import StudentShelf
 from lab.training import Phase, TrainingService
 from lab.views.evaluate.page import scores_markup
-from lab.work.evaluations import Evaluated, Evaluations, Stage, Wish, evaluate_student
-from lab.work.jobs import Answer
+from lab.work.evaluations import Wish, evaluate_student, evaluation_of
+from lab.work.work import Progress, Works
 
 
 def measured(app: AppTest) -> AppTest:
@@ -90,24 +90,16 @@ def test_what_goes_wrong_is_told_and_can_be_tried_again(
 
 def test_an_evaluation_ends_when_it_is_stopped(service: TrainingService) -> None:
     train(service)
-    evaluations = Evaluations()
-    wish = Wish(StudentShelf(service).get(), 12, with_mlp=False)
-
-    def end() -> Answer[Evaluated]:
-        answer, _ = evaluations.read(wish, service)
-        while answer.pending:
-            time.sleep(0.001)
-            answer, _ = evaluations.read(wish, service)
-        return answer
-
-    evaluations.begin(wish)
-    evaluations.stop()
-    assert "was stopped" in end().error
-    evaluations.begin(wish)
-    assert not end().error
-    found = end().value
-    assert found is not None
-    assert "mlp" not in found.evaluation.scores
+    works, wish = Works(), Wish(StudentShelf(service).get(), 12, with_mlp=False)
+    work = evaluation_of(service, wish)
+    works.begin(work)
+    works.cancel(work.key)
+    assert works.wait(work.key, PATIENCE).cancelled
+    works.begin(work)
+    answer = works.wait(work.key, PATIENCE)
+    assert not answer.error
+    assert "mlp" not in answer.value.evaluation.scores
+    works.close()
 
 
 WORDS = ("a", "dog", "cat", "runs", "sleeps", "eats", "here", "there", "now", "today", "quietly")
@@ -178,14 +170,14 @@ def test_pairs_without_scores_are_refused_with_what_is_missing(read_service: Tra
 @pytest.fixture
 def evaluation(service: TrainingService) -> Evaluation:
     train(service)
-    stage = Stage()
+    progress = Progress()
     student = StudentShelf(service).get()
-    found = evaluate_student(service, student, sentences=12, with_mlp=True, stage=stage)
+    found = evaluate_student(service, Wish(student, 12, with_mlp=True), progress)
     assert found.evaluation.sentences == 12
     assert found.held_out == 16
     assert found.mlp_steps == student.step
     assert found.parameters["mlp"] == pytest.approx(found.parameters["student"], rel=0.02)
-    assert stage.done == stage.total > 0
+    assert progress.stage.done == progress.stage.total > 0
     return found.evaluation
 
 

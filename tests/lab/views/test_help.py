@@ -8,7 +8,7 @@ from streamlit.proto.LabelVisibility_pb2 import LabelVisibility
 from streamlit.testing.v1 import AppTest
 from training_data import PATIENCE, MadeUpTeacher, small_service, small_settings
 
-from lab.server import get_embedding_job, install_service
+from lab.server import get_lab, install_service
 from lab.sources.students import StudentShelf
 from lab.training import Phase, TrainingService
 
@@ -44,8 +44,8 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trainin
     remove = install_service(service, StudentShelf(service, embed=MadeUpTeacher()))
     service.start(small_settings(max_steps=6))
     service.wait_for(lambda seen: seen.phase is Phase.FINISHED, PATIENCE)
-    get_embedding_job().start(service.draft)
-    get_embedding_job().wait(PATIENCE)
+    get_lab().embedding.start(service.draft)
+    get_lab().embedding.wait(PATIENCE)
     yield service
     remove()
 

@@ -152,7 +152,7 @@ def test_a_checkpoint_is_saved_while_paused_and_what_goes_wrong_is_said(
     def full(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("cellnet.training.trainer.save_checkpoint", full)
+    monkeypatch.setattr("cellnet.training.state.save_checkpoint", full)
     app.button(key="save").click().run()
     service.ask(lambda _: None).result(PATIENCE)
     app.run()

@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,30 @@ _STALE = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.(?P<kind>new|old)")
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[Path]:
+def new_file(target: Path, *, mode: int = 0o666) -> Iterator[Path]:
+    """Yield the path of an empty sibling file that takes the place of ``target`` when the block ends well.
+
+    The sibling is made anew under a name that cannot be guessed, so that a link planted there is never
+    followed. It is on the disk before it gets its name. When the block raises, ``target`` is what it was.
+
+    Args:
+        target: the file; its parent is created.
+        mode: permissions, less the umask.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
+    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+    try:
+        yield new
+        sync(new)
+        os.replace(new, target)
+        sync(target.parent)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
     """Yield an empty sibling folder that takes the place of ``target`` when the block ends well.
 
     The files are on the disk before the folder gets its name. When the block raises, ``target`` is what
@@ -48,17 +71,19 @@ def replacing(target: Path) -> Iterator[Path]:
 def remove_stale(parent: Path) -> list[str]:
     """Clear what a killed process left behind in ``parent`` and return the names of those leftovers.
 
-    A half-written folder is removed; a folder that was moved aside and never replaced gets its name back.
-    Call it only while nobody else writes checkpoints into ``parent``.
+    What is half-written is removed; a folder that was moved aside and never replaced gets its name back.
+    Call it only while nobody else writes into ``parent``.
     """
-    found = [(path, match) for path in parent.iterdir() if (match := _STALE.fullmatch(path.name))]
-    for path, match in found:
+    stale = [(path, match) for path in parent.iterdir() if (match := _STALE.fullmatch(path.name))]
+    for path, match in stale:
         original = parent / match["name"]
         if match["kind"] == "old" and not original.exists():
             os.replace(path, original)
-        else:
+        elif path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-    return [path.name for path, _ in found]
+        else:
+            path.unlink()
+    return [path.name for path, _ in stale]
 
 
 def sync(path: Path) -> None:

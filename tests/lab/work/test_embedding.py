@@ -1,4 +1,4 @@
-"""The background job: progress, cancel, resume, failure, and whom it makes wait."""
+"""Embedding in the background: progress, cancel, resume, failure, and what it waits for."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +13,9 @@ from cellnet.teacher import EmbeddingCancelled
 from cellnet.training import TrainingData
 from cellnet.training.data import Progress
 from lab.training import Phase, TrainingService
-from lab.work.embedding import EmbeddingJob, JobPhase
+from lab.training.service import data_key
+from lab.work.embedding import Embedding
+from lab.work.work import Answer, Works
 
 
 class SlowTeacher:
@@ -56,79 +58,85 @@ def service(tmp_path: Path, teacher: SlowTeacher) -> Iterator[TrainingService]:
 
 
 @pytest.fixture
-def job(service: TrainingService, teacher: SlowTeacher) -> Iterator[EmbeddingJob]:
-    job = EmbeddingJob(service)
-    yield job
+def embedding(service: TrainingService, teacher: SlowTeacher) -> Iterator[Embedding]:
+    works = Works()
+    yield Embedding(service, works)
     teacher.ticks.release(100)
-    job.close()
+    works.close()
 
 
-def test_progress_cancel_and_resume(job: EmbeddingJob, teacher: SlowTeacher) -> None:
+def test_progress_cancel_and_resume(embedding: Embedding, teacher: SlowTeacher) -> None:
     settings = small_settings()
-    assert job.snapshot().phase is JobPhase.IDLE
-    job.start(settings)
+    assert embedding.answer() == Answer()
+    embedding.start(settings)
     assert teacher.reported.acquire(timeout=PATIENCE)
     teacher.tick(2)
-    now = job.snapshot()
-    assert (now.phase, now.done, now.total) == (JobPhase.RUNNING, 20, 60)
-    assert now.share == pytest.approx(1 / 3)
-    assert now.speed is not None
-    assert now.seconds_left == pytest.approx(40 / now.speed)
+    now = embedding.answer()
+    assert (now.pending, now.stage.done, now.stage.total) == (True, 20, 60)
+    assert now.stage.share == pytest.approx(1 / 3)
+    assert now.stage.speed is not None
+    assert now.stage.seconds_left == pytest.approx(40 / now.stage.speed)
     with pytest.raises(RunError, match="already"):
-        job.start(settings)
-    job.cancel()
+        embedding.start(settings)
+    embedding.cancel()
     teacher.ticks.release()
-    assert job.wait(PATIENCE).phase is JobPhase.CANCELLED
-    assert job.data_of(settings) is None
+    assert embedding.wait(PATIENCE).cancelled
+    assert embedding.data_of(settings) is None
 
-    job.start(settings)
+    embedding.start(settings)
     assert teacher.reported.acquire(timeout=PATIENCE)
-    assert job.snapshot().done == 20
-    assert job.snapshot().speed is None
+    assert embedding.answer().stage.done == 20
+    assert embedding.answer().stage.speed is None
     teacher.ticks.release(10)
-    ended = job.wait(PATIENCE)
-    assert (ended.phase, ended.error) == (JobPhase.DONE, "")
-    data = job.data_of(settings)
+    ended = embedding.wait(PATIENCE)
+    assert (ended.newest, ended.error) == (data_key(settings), "")
+    data = embedding.data_of(settings)
     assert data is not None
+    assert data is ended.value
     assert len(data.train_texts) == 64
-    assert job.data_of(with_changes(settings, {"data.limit": 50})) is None
-    assert job.data_of(with_changes(settings, {"training.learning_rate": 0.5})) is data
+    assert embedding.data_of(with_changes(settings, {"data.limit": 50})) is None
+    assert embedding.data_of(with_changes(settings, {"training.learning_rate": 0.5})) is data
 
 
 def test_a_failure_is_kept_and_another_start_is_possible(tmp_path: Path) -> None:
+    attempts = []
+
     def absent(settings: Settings, *, progress: Progress, should_stop: Callable[[], bool]) -> TrainingData:
+        attempts.append(settings)
         raise TeacherError("teacher 'x' is missing; install it")
 
-    service = small_service(tmp_path, prepare=absent)
-    job = EmbeddingJob(service)
-    for _ in range(2):
-        job.start(small_settings())
-        ended = job.wait(PATIENCE)
-        assert (ended.phase, ended.error) == (JobPhase.FAILED, "teacher 'x' is missing; install it")
-    job.close()
+    service, works = small_service(tmp_path, prepare=absent), Works()
+    embedding = Embedding(service, works)
+    for count in (1, 2):
+        embedding.start(small_settings())
+        ended = embedding.wait(PATIENCE)
+        assert (ended.cancelled, ended.error) == (False, "teacher 'x' is missing; install it")
+        assert len(attempts) == count
+    works.close()
     with pytest.raises(RunError, match="shutting down"):
-        job.start(small_settings())
+        embedding.start(small_settings())
     service.close()
 
 
 def test_it_does_not_run_while_a_training_prepares(
-    job: EmbeddingJob, service: TrainingService, teacher: SlowTeacher
+    embedding: Embedding, service: TrainingService, teacher: SlowTeacher
 ) -> None:
     service.start(small_settings(max_steps=2))
     with pytest.raises(RunError, match="preparing its data just now"):
-        job.start(small_settings())
+        embedding.start(small_settings())
     teacher.ticks.release(100)
     service.wait_for(lambda seen: seen.phase is Phase.FINISHED, PATIENCE)
-    assert job.data_of(small_settings()) is not None
-    job.start(small_settings())
-    assert job.wait(PATIENCE).phase is JobPhase.DONE
+    assert embedding.data_of(small_settings()) is not None
+    embedding.start(small_settings())
+    assert embedding.wait(PATIENCE).value is not None
 
 
 def test_closing_ends_the_thread(service: TrainingService, teacher: SlowTeacher) -> None:
-    job = EmbeddingJob(service)
-    job.start(small_settings())
+    works = Works()
+    Embedding(service, works).start(small_settings())
     assert teacher.reported.acquire(timeout=PATIENCE)
-    job.cancel()
+    closing = threading.Thread(target=works.close)
+    closing.start()
     teacher.ticks.release()
-    job.close()
-    assert not any(thread.name == "cellnet-embedding" for thread in threading.enumerate())
+    closing.join(PATIENCE)
+    assert not any(thread.name.startswith("cellnet-embedding") for thread in threading.enumerate())
