@@ -5,8 +5,8 @@ from pathlib import Path
 import streamlit as st
 
 from lab.server import get_lab
-from lab.widgets.markup import DARK_STYLE, LIGHT_STYLE, STYLE
 from lab.widgets.status import status_bar
+from lab.widgets.style import DARK_STYLE, LIGHT_STYLE, STYLE
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 

@@ -17,6 +17,7 @@ from cellnet.checkpoints import pack
 from cellnet.errors import CheckpointError, RunError
 from cellnet.runs.transfer import export_run
 from lab.components.feeds import FEEDS
+from lab.components.reports import receive_report
 from lab.server import DOWNLOADS_FOLDER, get_lab
 
 _SAME_SITE: Final = ("same-origin", "none")
@@ -55,8 +56,16 @@ def download_routes() -> list[BaseRoute]:
 
 
 def news_routes() -> list[BaseRoute]:
-    """Route by which the open pages are fed, to hand to ``st.App(routes=...)``."""
-    return [Route(f"{base_path()}/news", _guarded(_send_news), methods=["GET"])]
+    """Routes by which the open pages are fed and report, to hand to ``st.App(routes=...)``."""
+    return [
+        Route(f"{base_path()}/news", _guarded(_send_news), methods=["GET"]),
+        Route(f"{base_path()}/reports", _take_report, methods=["POST"]),
+    ]
+
+
+async def _take_report(request: Request) -> Response:
+    """Take the report of a page; on the event loop, where Streamlit's sessions live."""
+    return _refuse_strangers(request) or await receive_report(request)
 
 
 def _send_news(request: Request) -> Response:
@@ -81,13 +90,19 @@ def _guarded(endpoint: Callable[[Request], Response]) -> Callable[[Request], Awa
     """Answer only pages of this server: Streamlit does not check who asks for a route of ours."""
 
     async def answer(request: Request) -> Response:
-        if request.url.hostname not in _allowed_hosts():
-            return _refusal(403, "this address is not one of the lab's; see server.allowedHosts")
-        if request.headers.get("sec-fetch-site", "none") not in _SAME_SITE:
-            return _refusal(403, "downloads are for the lab's own pages")
-        return await run_in_threadpool(endpoint, request)
+        refused = _refuse_strangers(request)
+        return await run_in_threadpool(endpoint, request) if refused is None else refused
 
     return answer
+
+
+def _refuse_strangers(request: Request) -> Response | None:
+    """Return a refusal unless a page of this server asks."""
+    if request.url.hostname not in _allowed_hosts():
+        return _refusal(403, "this address is not one of the lab's; see server.allowedHosts")
+    if request.headers.get("sec-fetch-site", "none") not in _SAME_SITE:
+        return _refusal(403, "only the lab's own pages are answered")
+    return None
 
 
 def _allowed_hosts() -> set[str]:

@@ -19,8 +19,8 @@ def page() -> None:
     student = choose_student(lab.service, lab.shelf, "probe")
     if student is None:
         return
-    asked = ask(lab.shelf, student)
-    if asked is None:
+    subject = ask(lab.shelf, student)
+    if subject is None:
         return
     section = st.segmented_control(
         "Section",
@@ -32,7 +32,7 @@ def page() -> None:
         "differ; and what becomes of one if the cube is damaged, and whether later steps repair it.",
         **KEPT,
     )
-    SECTIONS[section](asked)
+    SECTIONS[section](subject)
 
 
 page()

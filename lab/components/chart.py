@@ -12,8 +12,12 @@ import streamlit as st
 from plotly.utils import PlotlyJSONEncoder
 
 from lab.assets import loader
-from lab.components.payload import nothing, pack
+from lab.components.payload import pack
+from lab.components.reports import NOTHING, REPORTS
 from lab.figures.layout import Figure
+
+_CHOOSING: Final = ("lasso", "select")
+"""Ways of dragging that choose points of a chart."""
 
 _component: Final = st.components.v2.component(
     "cellnet_chart", js=loader("chart.js", "plotly.js"), isolate_styles=False
@@ -32,8 +36,9 @@ def chart(figure: Figure, *, key: str, label: str, tools: bool = False) -> tuple
         tools: whether it offers buttons to zoom and to save it while the pointer is over it.
 
     Returns:
-        The ids of the points that have just been chosen, in the one run of the page that this caused.
+        The ids of the points that have just been chosen, in the one run of the fragment that this caused.
     """
+    chooses = figure["layout"].get("dragmode") in _CHOOSING
     header = {
         "figure": json.dumps(figure, cls=PlotlyJSONEncoder),
         "height": figure["layout"]["height"],
@@ -41,6 +46,12 @@ def chart(figure: Figure, *, key: str, label: str, tools: bool = False) -> tuple
         "tools": tools,
         "seq": 0,
         "sent": time.time() * 1000.0,
+        "report": REPORTS.expect(key, {"chosen": _are_ids}) if chooses else None,
     }
-    result = _component(key=key, data=pack(header, {}), on_chosen_change=nothing)
-    return tuple(result.get("chosen") or ())
+    _component(key=key, data=pack(header, {}))
+    chosen = REPORTS.take(key, "chosen")
+    return () if chosen is NOTHING else tuple(chosen)
+
+
+def _are_ids(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)

@@ -12,10 +12,12 @@ import streamlit as st
 
 from lab.assets import loader
 from lab.components.feeds import FEEDS, Feed, Newer
-from lab.components.payload import SERVER, nothing, pack
+from lab.components.payload import SERVER, pack
+from lab.components.reports import REPORTS, Check
 from lab.figures.colors import hex_to_rgb
 from lab.figures.cube.films import Film
 from lab.figures.cube.scenes import Scene
+from lab.figures.cube.viewpoint import Viewpoint
 
 EMPTY: Final = "No data yet. Start a training to see the cube."
 CONTROLS: Final = 38
@@ -27,7 +29,7 @@ class Ring:
     """An outline of cells.
 
     Attributes:
-        name: what they are.
+        name: of the cells.
         color: ``"#rrggbb"``.
         cells: their linear indices.
     """
@@ -36,6 +38,9 @@ class Ring:
     color: str
     cells: npt.NDArray[np.int64]
 
+
+_LONGEST_CAMERA: Final = 400
+"""Characters of nine numbers; they go into the page's address."""
 
 _component = st.components.v2.component("cellnet_cube", js=loader("cube.js"))
 
@@ -56,7 +61,7 @@ def cube(
     empty: str = EMPTY,
     newer: Newer | None = None,
 ) -> int | None:
-    """Show a scene and return the cell that was clicked last, or None.
+    """Show a scene in the fragment being drawn and return the cell that was clicked last, or None.
 
     Args:
         scene: what to draw; a film comes with controls to play it; None shows ``empty`` instead.
@@ -70,7 +75,7 @@ def cube(
         rings: cells to outline in colors, such as those that the selected one sees.
         camera: views of one camera name turn together and remember one position; the key if left out.
         start: where the camera stands, as `reported_camera` gives it; each new one is obeyed once.
-        reports_camera: whether the page is run anew when the camera was turned and rests.
+        reports_camera: whether the fragment is run anew when the camera was turned and rests.
         empty: what to say, and what to do, when there is no scene.
         newer: what the scene becomes by itself.
     """
@@ -82,38 +87,51 @@ def cube(
         rings=rings,
         camera=camera or key,
         start=start,
-        reports=reports_camera,
+        reports_camera=reports_camera,
         empty=empty,
     )
     feed = None
     if newer:
         feed = FEEDS.set(key, Feed(newer.version, lambda held: message(**newer.shown(), held=held)))
-    held = str(reported(key).get("geometry", ""))
-    result = _component(
-        key=key,
-        data=message(scene, seq=seq, label=label, held=held, feed=feed),
-        on_picked_change=nothing,
-        on_geometry_change=nothing,
-        on_camera_change=nothing,
-        on_number_change=nothing,
-    )
-    picked = result.get("picked")
-    return None if picked is None or scene is None else int(picked)
+    report = REPORTS.expect(key, _CHECKS)
+    reports = reported(key)
+    held = reports.get("geometry", "")
+    _component(key=key, data=message(scene, seq=seq, label=label, held=held, feed=feed, report=report))
+    return None if scene is None else reports.get("picked")
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_camera(value: object) -> bool:
+    try:
+        return isinstance(value, str) and len(value) < _LONGEST_CAMERA and bool(Viewpoint.parse(value))
+    except ValueError:
+        return False
+
+
+_CHECKS: Final[dict[str, Check]] = {
+    "picked": lambda value: value is None or _is_number(value),
+    "geometry": lambda value: isinstance(value, str),
+    "camera": _is_camera,
+    "number": _is_number,
+}
 
 
 def reported(key: str) -> dict[str, Any]:
-    """What a view told since it was mounted.
+    """Return what a view reported since it was mounted.
 
     Returns:
         ``picked``, the cell that was clicked last, or None for a click beside all cells; ``number``, that
         of its film which was chosen last, or at which it was paused; ``camera``, see `reported_camera`.
         What has not happened yet is missing.
     """
-    return dict(st.session_state.get(key) or {})
+    return REPORTS.values(key)
 
 
 def reported_camera(key: str) -> str | None:
-    """Where the camera of a view that reports it stands: position, focal point and up, nine numbers."""
+    """Return the camera of a view that reports it: position, focal point and up, nine numbers."""
     return reported(key).get("camera")
 
 
@@ -126,7 +144,7 @@ def cube_message(
     rings: Sequence[Ring] = (),
     **about: Any,
 ) -> bytes:
-    """What the browser is sent to draw a scene, or a film.
+    """Return the message with which the browser draws a scene, or a film.
 
     Args:
         scene: what to draw.

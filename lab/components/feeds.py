@@ -1,4 +1,4 @@
-"""What an open page shows next: it asks once a second, without a run of its script.
+"""News for open pages, which ask once a second, without a run of their script.
 
 A run of a fragment costs the browser more than drawing what it sends, because Streamlit renders its page
 anew several times for each. So a part of a page that only shows other values is drawn by Streamlit once,
@@ -11,12 +11,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import uuid4
 
 import numpy as np
-import streamlit as st
 
 from lab.components.payload import pack
+from lab.components.tab import tab
 
 _KEPT: Final = 1000
 """Feeds that are kept; those of tabs that were closed are forgotten in time."""
@@ -24,7 +23,7 @@ _KEPT: Final = 1000
 
 @dataclass(frozen=True)
 class Feed:
-    """What one part of one page shows.
+    """The contents of one part of one page.
 
     Both functions are called outside of any script run, and must not use the session.
 
@@ -39,7 +38,7 @@ class Feed:
 
 @dataclass(frozen=True)
 class Newer:
-    """What a view becomes by itself while nobody touches its page; see `Feed` for what this may use.
+    """Changes of a view while nobody touches its page; see `Feed` for what this may use.
 
     Attributes:
         version: names what is to be seen now.
@@ -59,7 +58,7 @@ class Feeds:
 
     def set(self, key: str, feed: Feed) -> dict[str, str]:
         """Keep the feed of an element of the page being drawn; returns what its component is told."""
-        name = f"{st.session_state.setdefault('feeds', uuid4().hex)}/{key}"
+        name = f"{tab()}/{key}"
         with self._lock:
             self._feeds.pop(name, None)
             self._feeds[name] = feed
@@ -67,18 +66,18 @@ class Feeds:
                 self._feeds.popitem(last=False)
         return {"name": name, "version": feed.version()}
 
-    def answer(self, asked: Iterable[tuple[str, str, str]]) -> bytes:
+    def answer(self, requests: Iterable[tuple[str, str, str]]) -> bytes:
         """The news of some feeds in one message.
 
         Args:
-            asked: name of a feed, version that is shown, and names of what the browser holds.
+            requests: name of a feed, version that is shown, and names of what the browser holds.
 
         Returns:
             the versions by name, and one array of bytes for each feed with news.
         """
         versions: dict[str, str] = {}
         messages = {}
-        for name, shown, held in asked:
+        for name, shown, held in requests:
             with self._lock:
                 feed = self._feeds.get(name)
             if feed is None or (version := feed.version()) == shown:

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
 from lab.assets import loader
 from lab.components.feeds import FEEDS, Feed
-from lab.components.payload import nothing, pack
+from lab.components.payload import pack
+from lab.components.reports import REPORTS
 
 _component = st.components.v2.component("cellnet_live_markup", js=loader("markup.js"), isolate_styles=False)
 
@@ -22,7 +24,8 @@ def live_markup(make: Callable[[], tuple[str, str]], *, key: str) -> None:
         key: identity of the element.
     """
     feed = FEEDS.set(key, Feed(lambda: " ".join(make()), lambda _: _message(make)))
-    _component(key=key, data=_message(make, feed), on_changed_change=nothing)
+    report = REPORTS.expect(key, {"changed": lambda name: isinstance(name, str)})
+    _component(key=key, data=_message(make, feed=feed, report=report))
 
 
 def run_when_newer(version: Callable[[], str], *, key: str, pause: float = 0.0) -> None:
@@ -40,6 +43,6 @@ def run_when_newer(version: Callable[[], str], *, key: str, pause: float = 0.0) 
     live_markup(lambda: ("", version() if time.monotonic() >= due else drawn), key=f"newer-{key}")
 
 
-def _message(make: Callable[[], tuple[str, str]], feed: dict[str, str] | None = None) -> bytes:
+def _message(make: Callable[[], tuple[str, str]], **wiring: Any) -> bytes:
     markup, drawn_from = make()
-    return pack({"markup": markup, "drawnFrom": drawn_from, "feed": feed}, {})
+    return pack({"markup": markup, "drawnFrom": drawn_from, **wiring}, {})

@@ -36,7 +36,3 @@ def pack(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> b
 
 def _padded(blob: bytes, filler: bytes) -> bytes:
     return blob + filler * (-len(blob) % 4)
-
-
-def nothing() -> None:
-    """A callback for what a component tells: Streamlit keeps that only if there is one."""

@@ -1,4 +1,4 @@
-"""One cell in figures: where it is, its state, its history, its gate, and whom it sees."""
+"""One cell in figures: where it is, its state, its history, its gate, and its neighbors."""
 
 from __future__ import annotations
 
@@ -6,31 +6,39 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup
 
 from lab.figures import inline
 from lab.figures.colors import EXPERT_COLORS, TIER_COLORS
 from lab.figures.cube.fields import Floats, activity
 from lab.figures.cube.wiring import Wiring, position_of
+from lab.figures.markup import markup, named_color, table_markup
 from lab.figures.routing import gate_entropy
 from lab.training import CubeFrame
 
 _LISTED = 40
 
 
-def cell_facts(frame: CubeFrame, at: int, cell: int, depth: int) -> str:
-    """Where a cell is and how active, in a line."""
+def cell_facts(frame: CubeFrame, at: int, cell: int, depth: int) -> Markup:
+    """Return where a cell is and how active, in a line."""
     x, y, z = position_of(cell, frame.dimensions)
     place = f"{depth} below the surface" if depth else "on the surface"
     norm = float(activity(frame.states[at, cell]))
     share = float((activity(frame.states[at]) <= norm).mean())
-    return (
-        f'<div class="lab-facts"><b>({x}, {y}, {z})</b> {place}; activity <b>{norm:.3g}</b>, '
-        f"above {share:.0%} of the cells</div>"
+    return markup(
+        '<div class="lab-facts"><b>({{ x }}, {{ y }}, {{ z }})</b> {{ place }}; '
+        "activity <b>{{ norm }}</b>, above {{ share }} of the cells</div>",
+        x=x,
+        y=y,
+        z=z,
+        place=place,
+        norm=f"{norm:.3g}",
+        share=f"{share:.0%}",
     )
 
 
-def cell_panel(frame: CubeFrame, at: int, cell: int) -> str:
-    """State, history over the lattice steps and gate of a cell.
+def cell_panel(frame: CubeFrame, at: int, cell: int) -> Markup:
+    """Return state, history over the lattice steps and gate of a cell.
 
     Args:
         frame: the picture.
@@ -69,8 +77,8 @@ def cell_panel(frame: CubeFrame, at: int, cell: int) -> str:
     )
 
 
-def neighbor_table(wired: Wiring, frame: CubeFrame, at: int) -> str:
-    """Whom a cell sees in each tier: how many, how active, how like itself."""
+def neighbor_table(wired: Wiring, frame: CubeFrame, at: int) -> Markup:
+    """Return the neighbors of a cell in each tier: how many, how active, how like the cell."""
     states = frame.states[at]
     norms = activity(states)
     rows = []
@@ -79,24 +87,21 @@ def neighbor_table(wired: Wiring, frame: CubeFrame, at: int) -> str:
         if len(cells):
             alike = _cosines(states[wired.cell], states[cells])
             figures = (f"{len(cells):,}", f"{norms[cells].mean():.3g}", f"{alike.mean():.2f}")
-        name = f'<i style="background: {TIER_COLORS[tier]}"></i>{tier}'
-        rows.append("<tr>" + "".join(f"<td>{text}</td>" for text in (name, *figures)) + "</tr>")
-    head = "".join(f"<th>{text}</th>" for text in ("neighbors", "count", "mean activity", "mean cosine"))
-    return f'<table class="lab-table"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+        rows.append((named_color(TIER_COLORS[tier], tier), *figures))
+    return table_markup(("neighbors", "count", "mean activity", "mean cosine"), rows)
 
 
-def neighbor_list(wired: Wiring, frame: CubeFrame) -> str:
-    """Where the neighbors of a cell are, nearest first."""
-    lists = [
-        f"<p><b>{tier}</b> {_list(cells, frame)}</p>"
-        for tier, cells in wired.neighbors.items()
-        if len(cells)
-    ]
-    return f'<details class="lab-list"><summary>Which cells</summary>{"".join(lists)}</details>'
+def neighbor_list(wired: Wiring, frame: CubeFrame) -> Markup:
+    """Return where the neighbors of a cell are, nearest first."""
+    return markup(
+        '<details class="lab-list"><summary>Which cells</summary>{% for tier, places in lists %}'
+        "<p><b>{{ tier }}</b> {{ places }}</p>{% endfor %}</details>",
+        lists=[(tier, _list(cells, frame)) for tier, cells in wired.neighbors.items() if len(cells)],
+    )
 
 
-def history_panel(history: Floats, steps: Sequence[int]) -> str:
-    """State after the last lattice step over the kept pictures of a training: (F, C), and their F steps."""
+def history_panel(history: Floats, steps: Sequence[int]) -> Markup:
+    """Return the final state in the kept pictures of a training, (F, C), and their F steps."""
     end = float(np.abs(history).max())
     height = 13 if len(steps) <= 12 else 7
     rows = [f"{step:,}" for step in steps]

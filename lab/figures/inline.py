@@ -7,22 +7,23 @@ its value.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup
 
 from lab.figures.colors import color_table
 from lab.figures.cube.scenes import quantize
+from lab.figures.markup import markup
 
 Floats = npt.NDArray[np.floating]
 _POSITIVE: Final = "#0072B2"
 _NEGATIVE: Final = "#D55E00"
 
 
-def bars(values: Floats, *, name: str, height: int = 72, limit: float | None = None) -> str:
-    """Values (n,) as bars from a line through zero.
+def bars(values: Floats, *, name: str, height: int = 72, limit: float | None = None) -> Markup:
+    """Return values (n,) as bars from a line through zero.
 
     Args:
         values: finite numbers.
@@ -33,15 +34,20 @@ def bars(values: Floats, *, name: str, height: int = 72, limit: float | None = N
     end = float(np.abs(values).max()) if limit is None else limit
     scale = 50 / end if end > 0 else 0.0
     marks = []
-    for index, value in enumerate(values.tolist()):
+    for value in values.tolist():
         size = min(50.0, abs(value) * scale)
         top = 50 - size if value >= 0 else 50.0
-        color = _color(value)
-        marks.append(
-            f'<div title="{escape(name)} {index}: {value:.4g}">'
-            f'<i style="top: {top:.1f}%; height: {size:.1f}%; background: {color}"></i></div>'
-        )
-    return f'<div class="lab-bars" style="height: {height}px">{"".join(marks)}</div>'
+        marks.append((f"{value:.4g}", f"{top:.1f}", f"{size:.1f}", _color(value)))
+    return markup(
+        '<div class="lab-bars" style="height: {{ height }}px">'
+        "{% for text, top, size, color in marks %}"
+        '<div title="{{ name }} {{ loop.index0 }}: {{ text }}">'
+        '<i style="top: {{ top }}%; height: {{ size }}%; background: {{ color }}"></i></div>'
+        "{% endfor %}</div>",
+        marks=marks,
+        name=name,
+        height=height,
+    )
 
 
 def heatmap(
@@ -53,8 +59,8 @@ def heatmap(
     limit: float,
     row_height: int = 12,
     marked: int | None = None,
-) -> str:
-    """A matrix (R, n), blue above zero and orange below, with the name of each row at its left.
+) -> Markup:
+    """Return a matrix (R, n), blue above zero and orange below, with the name of each row at its left.
 
     Args:
         matrix: finite numbers.
@@ -66,16 +72,29 @@ def heatmap(
         marked: row to mark.
     """
     codes = quantize(np.abs(matrix), 0.0, limit)
-    marks = []
-    for row, line, values in zip(rows, codes.tolist(), matrix.tolist(), strict=True):
-        place = f"{escape(row_name)} {escape(row)}, {escape(name)}"
-        marks += [
-            f'<i style="background: {_color(value)}{code:02x}" title="{place} {column}: {value:.3g}"></i>'
-            for column, (code, value) in enumerate(zip(line, values, strict=True))
-        ]
+    marks = [
+        (
+            row,
+            [
+                (f"{_color(value)}{code:02x}", f"{value:.3g}")
+                for code, value in zip(line, values, strict=True)
+            ],
+        )
+        for row, line, values in zip(rows, codes.tolist(), matrix.tolist(), strict=True)
+    ]
     every = 1 if row_height >= 10 else 3
     names = [row if place % every == 0 else "" for place, row in enumerate(rows)]
-    body = f'<div class="lab-heat" style="--columns: {matrix.shape[1]}">{"".join(marks)}</div>'
+    body = markup(
+        '<div class="lab-heat" style="--columns: {{ columns }}">{% for row, line in marks %}'
+        "{% for color, text in line %}"
+        '<i style="background: {{ color }}" '
+        'title="{{ row_name }} {{ row }}, {{ name }} {{ loop.index0 }}: {{ text }}"></i>'
+        "{% endfor %}{% endfor %}</div>",
+        columns=matrix.shape[1],
+        marks=marks,
+        name=name,
+        row_name=row_name,
+    )
     return _rows(names, body, row_height, marked)
 
 
@@ -87,26 +106,37 @@ def stacks(
     row_name: str,
     row_height: int = 14,
     marked: int | None = None,
-) -> str:
-    """Rows of shares (R, K) that add up to 1, as stacked bars with the name of each row at its left."""
-    marks = []
-    for row, line in zip(rows, shares.tolist(), strict=True):
-        place = f"{escape(row_name)} {escape(row)}"
-        parts = (
-            f'<i style="width: {100 * share:.2f}%; background: {color}" '
-            f'title="{place}, {escape(name)}: {share:.1%}"></i>'
-            for (name, color), share in zip(colors.items(), line, strict=True)
+) -> Markup:
+    """Return rows of shares (R, K) that add up to 1 as stacked bars, with a name left of each row."""
+    marks = [
+        (
+            row,
+            [
+                (name, color, f"{100 * share:.2f}", f"{share:.1%}")
+                for (name, color), share in zip(colors.items(), line, strict=True)
+            ],
         )
-        marks.append(f"<div>{''.join(parts)}</div>")
-    return _rows(rows, f'<div class="lab-stacks">{"".join(marks)}</div>', row_height, marked)
-
-
-def key(colors: Mapping[str, str]) -> str:
-    """What colors mean, in one line."""
-    parts = "".join(
-        f'<span><i style="background: {color}"></i>{escape(name)}</span>' for name, color in colors.items()
+        for row, line in zip(rows, shares.tolist(), strict=True)
+    ]
+    body = markup(
+        '<div class="lab-stacks">{% for row, line in marks %}<div>'
+        "{% for name, color, width, text in line %}"
+        '<i style="width: {{ width }}%; background: {{ color }}" '
+        'title="{{ row_name }} {{ row }}, {{ name }}: {{ text }}"></i>'
+        "{% endfor %}</div>{% endfor %}</div>",
+        marks=marks,
+        row_name=row_name,
     )
-    return f'<div class="lab-key">{parts}</div>'
+    return _rows(rows, body, row_height, marked)
+
+
+def key(colors: Mapping[str, str]) -> Markup:
+    """Return what colors mean, in one line."""
+    return markup(
+        '<div class="lab-key">{% for name, color in colors.items() %}'
+        '<span><i style="background: {{ color }}"></i>{{ name }}</span>{% endfor %}</div>',
+        colors=colors,
+    )
 
 
 STYLE: Final = """
@@ -141,35 +171,51 @@ STYLE: Final = """
 """
 
 
-def part(title: str, body: str, remark: str = "") -> str:
-    """A titled part of a panel."""
-    return f'<div class="lab-part">{escape(title)}<span>{escape(remark)}</span></div>{body}'
-
-
-def ramp(label: str, limits: tuple[float, float], colormap: str) -> str:
-    """A ramp with its ends."""
-    table = color_table(colormap)
-    stops = ", ".join("#" + bytes(table[place]).hex() for place in np.linspace(0, 255, 17).astype(int))
-    return (
-        f'<div class="lab-ramp"><span>{escape(label)}</span><span>{limits[0]:.4g}</span>'
-        f'<i style="background: linear-gradient(to right, {stops})"></i><span>{limits[1]:.4g}</span></div>'
+def part(title: str, body: str, remark: str = "") -> Markup:
+    """Return a titled part of a panel; its body is markup."""
+    return markup(
+        '<div class="lab-part">{{ title }}<span>{{ remark }}</span></div>{{ body }}',
+        title=title,
+        body=body,
+        remark=remark,
     )
 
 
-def caption(sentence: str, remark: str) -> str:
-    """A sentence, cut to one line, and what there is to say of it."""
-    text = escape(sentence)
-    return f'<div class="lab-caption"><q title="{text}">{text}</q><span>{escape(remark)}</span></div>'
+def ramp(label: str, limits: tuple[float, float], colormap: str) -> Markup:
+    """Return a ramp with its ends."""
+    table = color_table(colormap)
+    return markup(
+        '<div class="lab-ramp"><span>{{ label }}</span><span>{{ low }}</span>'
+        '<i style="background: linear-gradient(to right, {{ stops }})"></i><span>{{ high }}</span></div>',
+        label=label,
+        low=f"{limits[0]:.4g}",
+        high=f"{limits[1]:.4g}",
+        stops=", ".join("#" + bytes(table[place]).hex() for place in np.linspace(0, 255, 17).astype(int)),
+    )
+
+
+def caption(sentence: str, remark: str) -> Markup:
+    """Return a sentence, cut to one line, and what there is to say of it."""
+    return markup(
+        '<div class="lab-caption"><q title="{{ sentence }}">{{ sentence }}</q>'
+        "<span>{{ remark }}</span></div>",
+        sentence=sentence,
+        remark=remark,
+    )
 
 
 def _color(value: float) -> str:
     return _POSITIVE if value >= 0 else _NEGATIVE
 
 
-def _rows(names: Sequence[str], body: str, height: int, marked: int | None) -> str:
+def _rows(names: Sequence[str], body: Markup, height: int, marked: int | None) -> Markup:
     """Rows of ``height`` pixels with their names at the left."""
-    beside = "".join(
-        f'<div class="{"lab-marked" if row == marked else ""}">{escape(name)}</div>'
-        for row, name in enumerate(names)
+    return markup(
+        '<div class="lab-rows" style="--row: {{ height }}px"><div>{% for name in names %}'
+        """<div class="{{ 'lab-marked' if loop.index0 == marked else '' }}">{{ name }}</div>"""
+        "{% endfor %}</div>{{ body }}</div>",
+        names=names,
+        body=body,
+        height=height,
+        marked=marked,
     )
-    return f'<div class="lab-rows" style="--row: {height}px"><div>{beside}</div>{body}</div>'

@@ -9,13 +9,13 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import plotly.graph_objects as go
 import torch
+from markupsafe import Markup
 from plotly.subplots import make_subplots
 
 import cellnet
@@ -34,39 +34,20 @@ from cellnet.settings import EmbeddingSettings, Settings, to_toml
 from cellnet.teacher import Teacher
 from lab.figures.colors import SPLIT_COLORS
 from lab.figures.curves import step_marks
+from lab.figures.markup import facts_markup, markup, table_markup, tier_markup
 from lab.figures.runs import METRICS, SPLITS, RunCurves, RunStyle, figures_of, overlay_panels
 from lab.figures.series import Mark, Panel, thin
 from lab.figures.words import tier_report
 from lab.files.stills import cube_image
 from lab.training import Probe
-from lab.widgets.markup import facts_markup, table_markup, tier_markup
 
 SENTENCE: Final = "Return the length of the list."
-"""What the cube carries in the picture, unless another sentence is given."""
+"""The sentence that the cube carries in the picture, unless another is given."""
 _POINTS: Final = 2000
 _SMOOTHING: Final = 10
 _COLUMNS: Final = 3
 _DOTS: Final = 80
-_BESIDE: Final = 2
-"""The first sections stand beside each other where the window is wide enough."""
-_POLICY: Final = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-)
-"""Lets the browser refuse every request: all that the report shows is in the file."""
-_STYLE: Final = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #17212b; background: #fff; max-width: 1200px;
-  margin: 2rem auto; padding: 0 1.5rem; }
-h1 { font-size: 1.7rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .6rem; }
-.sub { color: #5b6873; margin: .2rem 0 1rem; }
-.sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: 1rem 3rem; }
-table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .22rem .35rem; border-bottom: 1px solid #dbe2e8; }
-th { font-weight: 400; color: #5b6873; } :is(th, td):first-child { text-align: left; }
-ol { font-size: .88rem; }
-td i { display: inline-block; width: .7em; height: .7em; border-radius: 2px; margin-right: .45em; }
-pre { background: #f3f6f8; padding: 1rem; border-radius: 6px; overflow-x: auto; font-size: .8rem; }
-img { max-width: min(100%, 720px); } summary { cursor: pointer; } q { font-style: italic; }
-"""
+_TEMPLATE: Final = Path(__file__).with_name("templates") / "report.html"
 
 
 def html_report(store: RunStore, run_id: str, probe: Probe | None = None) -> str:
@@ -86,26 +67,24 @@ def html_report(store: RunStore, run_id: str, probe: Probe | None = None) -> str
     run = store.get(run_id)
     settings = Settings(**run.settings)
     changes = store.changes(run.id)
-    parts = {
-        "Figures": _figures(store, run),
-        "Geometry": _geometry(settings),
+    beside = {"Figures": _figures(store, run), "Geometry": _geometry(settings)}
+    below = {
         "Curves": _curves(store, run, step_marks(changes)),
         "Live changes": _changes(changes),
-        "The cube": "" if probe is None else _cube(store, run, probe),
+        "The cube": _cube(store, run, probe) if probe else Markup(),
         "Checkpoints": _checkpoints(store.checkpoints(run.id)),
-        "Settings": f"<details><summary>As TOML</summary><pre>{escape(to_toml(settings))}</pre></details>",
+        "Settings": markup(
+            "<details><summary>As TOML</summary><pre>{{ toml }}</pre></details>", toml=to_toml(settings)
+        ),
         "Report": facts_markup(environment()),
     }
-    sections = [f"<section><h2>{title}</h2>{part}</section>" for title, part in parts.items() if part]
-    body = f'<div class="sides">{"".join(sections[:_BESIDE])}</div>{"".join(sections[_BESIDE:])}'
-    title = escape(run.name or run.id)
-    facts = " · ".join(escape(fact) for fact in (run.id, _moment(run.created), *run.tags))
-    note = f"<p>{escape(run.note)}</p>" if run.note else ""
-    return (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        f"<title>{title}</title><style>{_STYLE}</style></head>"
-        f'<body><h1>{title}</h1><p class="sub">{facts}</p>{note}{body}</body></html>'
+    return markup(
+        _TEMPLATE.read_text(encoding="utf-8"),
+        title=run.name or run.id,
+        facts=(run.id, _moment(run.created), *run.tags),
+        note=run.note,
+        beside=beside,
+        below={title: part for title, part in below.items() if part},
     )
 
 
@@ -120,7 +99,7 @@ def teacher_probe(settings: EmbeddingSettings, text: str) -> Probe:
 
 
 def environment() -> dict[str, str]:
-    """What wrote the report."""
+    """Return the versions and the system that wrote the report."""
     return {
         "written": time.strftime("%Y-%m-%d %H:%M"),
         "cellnet": cellnet.__version__,
@@ -130,22 +109,27 @@ def environment() -> dict[str, str]:
     }
 
 
-def _figures(store: RunStore, run: RunRecord) -> str:
+def _figures(store: RunStore, run: RunRecord) -> Markup:
     return facts_markup(figures_of(run, store.latest("train"), store.latest("validation")))
 
 
-def _curves(store: RunStore, run: RunRecord, marks: Sequence[Mark]) -> str:
+def _curves(store: RunStore, run: RunRecord, marks: Sequence[Mark]) -> Markup:
     curves = [
         RunCurves(RunStyle(split, SPLIT_COLORS[split]), {split: store.metrics(run.id, phase=split)})
         for split in SPLITS
     ]
     panels = overlay_panels(curves, METRICS, smoothing=_SMOOTHING)
     if not panels:
-        return "<p>Nothing was logged.</p>"
+        return Markup("<p>Nothing was logged.</p>")
     config = {"displaylogo": False, "responsive": True, "toImageButtonOptions": {"format": "svg"}}
     figure = panels_figure(panels, marks).to_html(include_plotlyjs=True, full_html=False, config=config)
-    listed = "".join(f"<li>after step {mark.x:,}: {escape(mark.label)}</li>" for mark in marks)
-    return f'<p class="sub">Training: means of {_SMOOTHING} steps.</p>{figure}<ol>{listed}</ol>'
+    return markup(
+        '<p class="sub">Training: means of {{ smoothing }} steps.</p>{{ figure }}<ol>'
+        "{% for step, label in marks %}<li>after step {{ step }}: {{ label }}</li>{% endfor %}</ol>",
+        smoothing=_SMOOTHING,
+        figure=Markup(figure),  # noqa: S704 - Plotly escapes what it writes
+        marks=[(f"{mark.x:,}", mark.label) for mark in marks],
+    )
 
 
 def panels_figure(panels: Sequence[Panel], marks: Sequence[Mark] = ()) -> go.Figure:
@@ -198,37 +182,39 @@ def panels_figure(panels: Sequence[Panel], marks: Sequence[Mark] = ()) -> go.Fig
     return figure
 
 
-def _changes(changes: Sequence[ChangeRecord]) -> str:
-    rows = [
-        [escape(change.key), f"{change.step:,}", escape(str(change.old)), escape(str(change.new))]
-        for change in changes
-    ]
-    return table_markup(["setting", "after step", "from", "to"], rows) if rows else ""
+def _changes(changes: Sequence[ChangeRecord]) -> Markup:
+    rows = [[change.key, f"{change.step:,}", str(change.old), str(change.new)] for change in changes]
+    return table_markup(["setting", "after step", "from", "to"], rows) if rows else Markup()
 
 
-def _geometry(settings: Settings) -> str:
+def _geometry(settings: Settings) -> Markup:
     report = tier_report(settings)
-    empty = "".join(
-        f"<p>The {escape(tier)} tier is empty: {escape(remedy)}.</p>"
-        for tier, remedy in report.empty_tiers.items()
+    return markup(
+        "{{ tiers }}{% for tier, remedy in empty.items() %}"
+        "<p>The {{ tier }} tier is empty: {{ remedy }}.</p>{% endfor %}",
+        tiers=tier_markup(report),
+        empty=report.empty_tiers,
     )
-    return tier_markup(report) + empty
 
 
-def _cube(store: RunStore, run: RunRecord, probe: Probe) -> str:
+def _cube(store: RunStore, run: RunRecord, probe: Probe) -> Markup:
     checkpoint = choose_checkpoint(store, run, None)
     loaded = load_model(run.id, store.root, step=checkpoint.step)
     inside = inspect(loaded.model, probe.embedding)
     picture = b64encode(cube_image(inside.states[0], inside.gate[0], inside.dimensions)).decode()
     cosines = " → ".join(f"{cosine:.3f}" for cosine in inside.cosine[0])
-    return (
-        f"<p>Carrying <q>{escape(probe.text)}</q> at training step {checkpoint.step:,}. Cosine between "
-        f"what goes in and what would come out after 0, 1, ... lattice steps: {cosines}</p>"
-        f'<img alt="Slices through the cube" src="data:image/png;base64,{picture}">'
+    return markup(
+        "<p>Carrying <q>{{ text }}</q> at training step {{ step }}. Cosine between "
+        "what goes in and what would come out after 0, 1, ... lattice steps: {{ cosines }}</p>"
+        '<img alt="Slices through the cube" src="data:image/png;base64,{{ picture }}">',
+        text=probe.text,
+        step=f"{checkpoint.step:,}",
+        cosines=cosines,
+        picture=picture,
     )
 
 
-def _checkpoints(checkpoints: Sequence[CheckpointRecord]) -> str:
+def _checkpoints(checkpoints: Sequence[CheckpointRecord]) -> Markup:
     rows = [
         [
             f"{checkpoint.step:,}",
@@ -238,7 +224,7 @@ def _checkpoints(checkpoints: Sequence[CheckpointRecord]) -> str:
         ]
         for checkpoint in reversed(checkpoints)
     ]
-    return table_markup(["step", "", "size", "written"], rows) if rows else ""
+    return table_markup(["step", "", "size", "written"], rows) if rows else Markup()
 
 
 def _moment(seconds: float) -> str:
@@ -258,17 +244,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--sentence", default=SENTENCE, help="what the pictured cube carries (%(default)s)")
     parser.add_argument("--no-cube", action="store_true", help="leave the picture of the cube out")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        with open_runs(asked.runs) as store:
-            run = store.get(asked.run)
+        with open_runs(options.runs) as store:
+            run = store.get(options.run)
             embedding = Settings(**run.settings).embedding
-            probe = None if asked.no_cube else teacher_probe(embedding, asked.sentence)
+            probe = None if options.no_cube else teacher_probe(embedding, options.sentence)
             report = html_report(store, run.id, probe)
     except CellnetError as error:
         print(error, file=sys.stderr)
         return 1
-    target = asked.output or Path(f"{run.id}.html")
+    target = options.output or Path(f"{run.id}.html")
     target.write_text(report, encoding="utf-8")
     print(target)
     return 0

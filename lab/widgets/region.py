@@ -9,10 +9,10 @@ import streamlit as st
 
 from cellnet.settings import Settings
 from cellnet.student.experts import EXPERTS
+from lab.components.choice import Choice
 from lab.figures.cube.scenes import BoolArray, visible_cells
 from lab.figures.cube.wiring import depth, wiring
 from lab.widgets.address import arrived, publish
-from lab.widgets.choice import Choice
 from lab.widgets.scrub import choose_box, take_cell_from_link
 from lab.widgets.source import CELL
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 
 from lab.components import run_when_newer
-from lab.components.cube import reported, reported_camera
+from lab.components.choice import Choice
+from lab.components.cube import reported_camera
+from lab.components.reports import NOTHING, REPORTS
 from lab.figures.cube.scenes import ClipBox, Dimensions
 from lab.figures.cube.viewpoint import Viewpoint
 from lab.sources.pictures import NEWEST, Pictures, Source
 from lab.widgets.address import arrived, publish, whole_number
-from lab.widgets.choice import Choice
 from lab.widgets.source import CELL, STEP, choose_step
 
 LATTICE_STEP: Final = Choice("lattice_step")
@@ -72,11 +73,11 @@ def lattice_step(
         keys: of the cubes in which it is chosen.
         slider: label of a slider to choose it with; without one it is left to the cubes.
     """
-    if (asked := whole_number(arrived(name))) is not None:
-        choice.set(asked)
+    if (linked := whole_number(arrived(name))) is not None:
+        choice.set(linked)
     for key in keys:
-        if (number := _news(key, "number")) is not _NOTHING:
-            choice.set(int(number))
+        if (number := REPORTS.take(key, "number")) is not NOTHING:
+            choice.set(number)
     at = min(max(begin if choice.value is None else choice.value, first), last)
     if slider and first < last:
         at = st.slider(
@@ -92,16 +93,16 @@ def lattice_step(
 
 
 def camera_from_link() -> str | None:
-    """Where a link wants one to look from, once; says so if it cannot be read."""
-    asked = arrived("camera")
-    if asked is None:
+    """Return the camera that a link names, once; warn if it cannot be read."""
+    linked = arrived("camera")
+    if linked is None:
         return None
     try:
-        Viewpoint.parse(asked)
+        Viewpoint.parse(linked)
     except ValueError:
-        st.warning(f"The address names a camera that is none: {asked[:60]!r}. It takes nine numbers.")
+        st.warning(f"The address names a camera that is none: {linked[:60]!r}. It takes nine numbers.")
         return None
-    return asked
+    return linked
 
 
 def publish_camera(key: str) -> None:
@@ -130,15 +131,15 @@ def choose_box(dimensions: Dimensions, key: str) -> ClipBox:
 
 def take_cell_from_link(count: int) -> None:
     """Choose the cell that a link names; forget one that this cube of ``count`` cells does not have."""
-    if (asked := arrived("cell")) is not None:
-        CELL.set(whole_number(asked))
+    if (linked := arrived("cell")) is not None:
+        CELL.set(whole_number(linked))
     if CELL.value is not None and CELL.value >= count:
         CELL.set(None)
 
 
 def take_cell_from_clicks(keys: Sequence[str]) -> bool:
     """Choose the cell that was clicked in one of these cubes; returns whether there was a click."""
-    clicks = [cell for key in keys if (cell := _news(key, "picked")) is not _NOTHING]
+    clicks = [cell for key in keys if (cell := REPORTS.take(key, "picked")) is not NOTHING]
     for cell in clicks:
         CELL.set(cell)
     return bool(clicks)
@@ -147,15 +148,3 @@ def take_cell_from_clicks(keys: Sequence[str]) -> bool:
 def publish_cell() -> None:
     """Show the chosen cell in the page's address."""
     publish("cell", None if CELL.value is None else str(CELL.value))
-
-
-def _news(key: str, name: str) -> Any:
-    """What a cube told since this was asked last; one that is mounted anew has told nothing."""
-    slot = f"{name}.{key}"
-    told = reported(key).get(name, _NOTHING)
-    before = st.session_state.get(slot, _NOTHING)
-    st.session_state[slot] = told
-    return _NOTHING if told == before else told
-
-
-_NOTHING: Final = "nothing"

@@ -8,12 +8,12 @@ import streamlit as st
 
 from cellnet.errors import RunError, SettingsError
 from cellnet.settings import Settings
+from lab.components.choice import Choice
 from lab.figures.runs import run_label
 from lab.sources.pictures import NEWEST, Pictures, Source
 from lab.sources.students import LIVE
 from lab.training import TrainingService
 from lab.widgets.address import arrived, publish, whole_number
-from lab.widgets.choice import Choice
 
 RUN = Choice("cube_run")
 STEP = Choice("cube_step")

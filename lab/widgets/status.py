@@ -8,9 +8,9 @@ import streamlit as st
 from cellnet.errors import CellnetError, SettingsError
 from cellnet.settings import with_changes
 from lab.components import live_markup
+from lab.figures.status import status_markup
 from lab.training import Phase, Snapshot, TrainingService
 from lab.widgets.forms import typed
-from lab.widgets.markup import status_markup
 
 NEXT_RUN = "next"
 """Key of the form with the settings of the next run."""
@@ -23,8 +23,7 @@ def status_bar(service: TrainingService, shown: Snapshot) -> None:
     """State, figures, progress and buttons.
 
     They are one fragment, which no timer runs: the figures are fed, and have it run once the page no longer
-    fits. The browser may send that along with a press, and then names but one fragment to run: this one.
-    The buttons act where they are drawn, because a callback is called once more for each such message.
+    fits.
 
     Args:
         service: the training.
@@ -52,7 +51,7 @@ def _newest_facts(service: TrainingService, refusals: list[str]) -> tuple[str, s
 
 
 def layout(snapshot: Snapshot) -> tuple[object, ...]:
-    """What decides which parts a page has; while it is equal, the parts keep themselves up to date."""
+    """Return what decides on the parts of a page; while equal, they keep themselves up to date."""
     has_curves, has_cube = bool(len(snapshot.train)), snapshot.frame is not None
     return snapshot.run_id, snapshot.phase, snapshot.stopping, snapshot.error, has_curves, has_cube
 
@@ -63,7 +62,7 @@ def refuse(reason: str) -> None:
 
 
 def _refusals() -> list[str]:
-    """What this session was refused and the status bar has not said yet; one list for good."""
+    """Refusals of this session that the status bar has not shown yet; always the same list."""
     refusals: list[str] = st.session_state.setdefault("refusals", [])
     return refusals
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Final
 
 import streamlit as st
+from markupsafe import Markup
 
 from cellnet.errors import CellnetError
+from lab.components.choice import Choice
+from lab.figures.markup import facts_line
 from lab.sources.students import LIVE, PATIENCE, Student, StudentShelf
 from lab.training import TrainingService
 from lab.widgets.address import arrived, publish
-from lab.widgets.choice import Choice
 from lab.widgets.source import RUN, choose_run
 
 STEP: Final = "step"
@@ -19,7 +20,6 @@ STEP: Final = "step"
 _GLANCE: Final = 0.2
 """Seconds that a page waits for the batch under way before it shows what there is."""
 _RUN_BEFORE: Final = "student_run_before"
-_LINE: Final = "display: flex; flex-wrap: wrap; gap: .2rem 1.6rem; font-variant-numeric: tabular-nums"
 
 
 def choose_student(service: TrainingService, shelf: StudentShelf, page: str) -> Student | None:
@@ -55,8 +55,8 @@ def choose_student(service: TrainingService, shelf: StudentShelf, page: str) -> 
     return student
 
 
-def student_markup(student: Student) -> str:
-    """What the student is, in one line."""
+def student_markup(student: Student) -> Markup:
+    """Return the facts of a student in one line."""
     settings = student.model.settings
     size = " x ".join(map(str, settings.lattice.dimensions))
     facts = {
@@ -66,15 +66,6 @@ def student_markup(student: Student) -> str:
         "teacher": f"{settings.embedding.teacher}, {settings.embedding.teacher_width}-D",
     }
     return facts_line(facts)
-
-
-def facts_line(facts: dict[str, str]) -> str:
-    """Names and values in one line; both are text."""
-    spans = "".join(
-        f'<span class="lab-fact"><small>{escape(name)}</small>{escape(value)}</span>'
-        for name, value in facts.items()
-    )
-    return f'<div style="{_LINE}">{spans}</div>'
 
 
 def _choose_step(service: TrainingService, run: str) -> int | None:

@@ -8,8 +8,8 @@ from typing import Final
 import streamlit as st
 
 from cellnet.errors import DataError
+from lab.components.choice import Choice
 from lab.sources.uploads import KINDS, MAX_MEGABYTES, list_uploads, store_upload
-from lab.widgets.choice import Choice
 from lab.widgets.forms import field_help
 
 _WHAT_FILES_HOLD: Final = {

@@ -1,4 +1,4 @@
-"""Which cells of the cube to show, and how: cells that are colored become a scene."""
+"""Cuts through the cube: the colored cells that are left become a scene."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lab.figures.cube.fields import CellField
 from lab.figures.cube.scenes import (
     BoolArray,
     ClipBox,
+    Dimensions,
     Legend,
     Scene,
     Spacing,
@@ -36,9 +37,14 @@ SHOWS: Final[dict[Show, str]] = {
 }
 
 
+View = Literal["whole", "cut open", "layers"]
+VIEWS: Final[tuple[View, ...]] = ("whole", "cut open", "layers")
+"""The few ways to cut the cube that a glance needs."""
+
+
 @dataclass(frozen=True)
 class Cut:
-    """Which cells to show.
+    """The cells to show.
 
     Attributes:
         show: the way to cut.
@@ -60,6 +66,14 @@ class Cut:
     level: float = 0.7
     only: tuple[int, ...] | None = None
 
+    @classmethod
+    def at_a_glance(cls, view: View, dimensions: Dimensions) -> Cut:
+        """The whole cube, its half with the higher y, or its layers apart."""
+        if view == "cut open":
+            x, y, z = dimensions
+            return cls("box", box=((0, x - 1), (y // 2, y - 1), (0, z - 1)))
+        return cls(view)
+
     def narrowed(self, only: tuple[int, ...] | None) -> Cut:
         """The same cut with at most these of its cells."""
         if only is None or self.only is None:
@@ -68,7 +82,7 @@ class Cut:
 
 
 def shown_cells(cells: CellField, cut: Cut) -> BoolArray:
-    """Which of N cells a cut leaves, (N,) bool."""
+    """Return for each of N cells whether a cut leaves it, (N,) bool."""
     shape = cells.dimensions
     threshold = None
     if cut.show == "threshold":

@@ -1,4 +1,4 @@
-"""What cells are colored by: one value, color or kind for each cell of a picture."""
+"""Colors of cells: one value, color or kind for each cell of a picture."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ COLORING_HELP: Final = (
     "changed. Agreement: mean cosine of a cell's states between held-out sentences; 1 means that the cell "
     "answers all of them alike. Expert: the one with the largest weight in the step."
 )
-_ACTIVITY: Final = "activity (rms of the state)"
+ACTIVITY: Final = "activity (rms of the state)"
+CHANGE: Final = "change in this step (rms)"
 _DIVERGING: Final = "berlin"
 _ENDS: Final = (1, 99)
 """Percentiles at the ends of a ramp, so that a single cell does not take all the contrast."""
@@ -116,7 +117,7 @@ def activity(states: Floats) -> Floats:
 
 
 def agreement(states: Floats) -> Floats:
-    """How alike cells answer different sentences: states (B, N, C) to (N,), each in [-1, 1].
+    """Return how alike cells answer different sentences: states (B, N, C) to (N,), each in [-1, 1].
 
     The mean cosine between a cell's states of two different sentences, over all B (B - 1) pairs. With unit
     vectors u_b it is (|sum u_b|^2 - B) / (B (B - 1)), so that no pair is formed. A state of zero counts as
@@ -169,10 +170,10 @@ def cell_fields(
         case "channel":
             values = frame.states[:, :, channel]
             end = max(map(abs, _limits(values)))
-            return _ramps(frame, f"channel {channel}", values, (-end, end), _DIVERGING)
+            return ramps(frame.dimensions, f"channel {channel}", values, (-end, end), _DIVERGING)
         case "change":
             values = activity(np.diff(frame.states, axis=0))
-            return _ramps(frame, "change in this step (rms)", values, _limits(values), "magma", first=1)
+            return ramps(frame.dimensions, CHANGE, values, _limits(values), "magma", first=1)
         case "components":
             if components is None:
                 raise ValueError("coloring by components needs the components")
@@ -185,7 +186,7 @@ def cell_fields(
             if agreements is None:
                 raise ValueError("coloring by agreement needs the agreements")
             label = "agreement between sentences (cosine)"
-            return _ramps(frame, label, agreements, _limits(agreements), "cividis")
+            return ramps(frame.dimensions, label, agreements, _limits(agreements), "cividis")
         case "expert":
             codes, plain = frame.gate.argmax(axis=-1), _activities(frame)
             return {
@@ -196,11 +197,11 @@ def cell_fields(
 
 def _activities(frame: CubeFrame) -> dict[int, CellField]:
     norms = activity(frame.states)
-    return _ramps(frame, _ACTIVITY, norms, _limits(norms))
+    return ramps(frame.dimensions, ACTIVITY, norms, _limits(norms))
 
 
-def _ramps(
-    frame: CubeFrame,
+def ramps(
+    dimensions: Dimensions,
     label: str,
     values: Floats,
     limits: tuple[float, float],
@@ -208,8 +209,9 @@ def _ramps(
     *,
     first: int = 0,
 ) -> dict[int, CellField]:
+    """Color cells by values (S, N) of the lattice steps ``first`` to ``first`` + S - 1, all on one ramp."""
     return {
-        at: CellField(frame.dimensions, label, each, limits, colormap)
+        at: CellField(dimensions, label, each, limits, colormap)
         for at, each in enumerate(values, start=first)
     }
 
@@ -223,7 +225,7 @@ def common_limits(cubes: Sequence[Mapping[int, CellField]]) -> list[dict[int, Ce
 
 
 def differences(left: Mapping[int, CellField], right: Mapping[int, CellField]) -> dict[int, CellField]:
-    """How much more there is on the right than on the left, at each number that both have.
+    """Subtract the left cubes from the right ones, at each number that both have.
 
     The ramp diverges from zero in its middle; its ends are the same for all numbers. Where cells are
     colored by components or experts, which cannot be subtracted, it is their activity.
@@ -231,17 +233,17 @@ def differences(left: Mapping[int, CellField], right: Mapping[int, CellField]) -
     Raises:
         ValueError: if the cubes are not of one size.
     """
-    found = {}
+    values_at = {}
     for at in left.keys() & right.keys():
         if left[at].dimensions != right[at].dimensions:
             raise ValueError("cubes of different sizes have no difference")
-        found[at] = right[at].values - left[at].values
-    end = max(map(abs, _limits(np.stack(list(found.values())))))
-    return {at: _difference(left[at], values, end) for at, values in found.items()}
+        values_at[at] = right[at].values - left[at].values
+    end = max(map(abs, _limits(np.stack(list(values_at.values())))))
+    return {at: _difference(left[at], values, end) for at, values in values_at.items()}
 
 
 def _difference(like: CellField, values: Floats, end: float) -> CellField:
-    label = like.label if like.rgb is None and like.codes is None else _ACTIVITY
+    label = like.label if like.rgb is None and like.codes is None else ACTIVITY
     return CellField(like.dimensions, f"right minus left: {label}", values, (-end, end), _DIVERGING)
 
 

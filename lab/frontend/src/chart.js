@@ -3,7 +3,7 @@
 import { component, element, markDrawn } from "./host.js";
 import { unpack } from "./payload.js";
 import { CONFIG, loadPlotly } from "./plotly.js";
-import { reports } from "./reports.js";
+import { reports, viewName } from "./reports.js";
 
 /** Charts that are to be drawn, those asked for first at the front. */
 const waiting = new Set();
@@ -26,6 +26,8 @@ function drawNext() {
 }
 
 class ChartView {
+  view = viewName();
+
   constructor(parent, plotlyAddress) {
     this.plotlyAddress = plotlyAddress;
     // A layer of its own: else the browser goes through all points whenever it draws another part of the page.
@@ -37,8 +39,7 @@ class ChartView {
     this.sizes.observe(this.host);
   }
 
-  receive(bytes, _, setTrigger) {
-    this.setTrigger = setTrigger;
+  receive(bytes) {
     const { header } = unpack(bytes);
     if (header.figure !== this.content?.figure) this.news = header;
     this.content = header;
@@ -84,7 +85,7 @@ class ChartView {
     this.listens = true;
     this.figure.on("plotly_selected", (event) => {
       const ids = (event?.points ?? []).map(({ id }) => id).filter((id) => id !== undefined);
-      if (ids.length) reports.send(() => this.setTrigger("chosen", ids));
+      if (ids.length) reports.send(this.content.report, this.view, { chosen: ids });
     });
   }
 

@@ -9,7 +9,7 @@ import style from "./cube/style.css";
 import { feeds } from "./feeds.js";
 import { Gate, Latest, component, element, format, markDrawn } from "./host.js";
 import { unpack } from "./payload.js";
-import { reports } from "./reports.js";
+import { reports, viewName } from "./reports.js";
 
 const NO_WEBGL =
   "This browser offers no WebGL 2, which the 3D view needs. Turn on hardware acceleration in its settings, " +
@@ -58,6 +58,7 @@ class CubeView {
   #reporting = 0;
   #telling = 0;
   #started = null;
+  view = viewName();
   reported = "";
   told = "";
   pictures = new Map();
@@ -79,9 +80,9 @@ class CubeView {
     this.#listen();
   }
 
-  receive(bytes, setState) {
-    this.setState = setState;
+  receive(bytes) {
     const { header, arrays } = unpack(bytes);
+    this.report = header.report;
     feeds.follow(this, header.feed, (news) => this.#take(unpack(news)), () => this.reported);
     this.#take({ header, arrays });
   }
@@ -89,7 +90,7 @@ class CubeView {
   #take({ header, arrays }) {
     this.host.style.height = `${header.height}px`;
     this.cameras.name = header.camera;
-    this.reportsCamera = header.reports;
+    this.reportsCamera = header.reports_camera;
     const themed = this.#takeTheme();
     if (!this.#gate.isNews(header)) {
       if (themed && this.scene) this.stage.draw();
@@ -359,7 +360,7 @@ class CubeView {
   }
 
   #tell(name, value) {
-    reports.send(() => this.setState(name, value));
+    reports.send(this.report, this.view, { [name]: value });
   }
 
   #redrawMarks() {

@@ -1,4 +1,4 @@
-// What both components share: one instance per mounted element, and which frames are worth drawing.
+// What the components share: one instance per mounted element, and which frames are worth drawing.
 
 /** Milliseconds between two refreshes of a screen. */
 const REFRESH = 1000 / 60;
@@ -12,14 +12,14 @@ const REFRESH = 1000 / 60;
  */
 export function component(View) {
   const views = new WeakMap();
-  return ({ data, parentElement, setStateValue, setTriggerValue }) => {
+  return ({ data, parentElement }) => {
     const stands = parentElement.isConnected; // or else the page was left while this module was loading
     let view = views.get(parentElement);
     if (!view && stands) {
       view = new View(parentElement);
       views.set(parentElement, view);
     }
-    if (stands) view.receive(data, setStateValue, setTriggerValue);
+    if (stands) view.receive(data);
     return () => {
       if (!view || view.host.isConnected || !views.delete(parentElement)) return;
       view.destroy();

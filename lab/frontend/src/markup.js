@@ -3,18 +3,19 @@
 import { feeds } from "./feeds.js";
 import { component, element } from "./host.js";
 import { unpack } from "./payload.js";
-import { reports } from "./reports.js";
+import { reports, viewName } from "./reports.js";
 
 class MarkupView {
+  view = viewName();
+
   constructor(parent) {
     this.host = element("div", { class: "cellnet-live-markup" });
     parent.append(this.host);
   }
 
-  receive(bytes, _, setTrigger) {
+  receive(bytes) {
     const { header } = unpack(bytes);
     this.drawn = header;
-    this.setTrigger = setTrigger;
     this.#follow();
     this.#show(header.markup);
   }
@@ -27,7 +28,7 @@ class MarkupView {
     this.#show(markup);
     if (drawnFrom === this.drawn.drawnFrom) return;
     this.#follow(); // from what the script has drawn, so that this comes again until it draws anew
-    reports.send(() => this.setTrigger("changed", drawnFrom));
+    reports.send(this.drawn.report, this.view, { changed: drawnFrom });
   }
 
   #show(markup) {

@@ -1,55 +1,31 @@
-// Tells Streamlit what a component has to report, when no press is on its way.
+// Reports what one does in a component, such as a click, to the server, which then runs the component's part of the
+// page: see lab/components/reports.py.
 
-/**
- * Streamlit sends what was pressed after a timeout of 0, together with all that is reported until then, and names
- * only the fragment that came first: of a press and a report that meet, one would do nothing. So a report waits
- * until every timeout of 0 has run, and is then sent at once, without a timeout of its own.
- */
 class Reports {
-  #timeouts = new Set();
-  #waiting = [];
-  #sending = false;
+  #sent = Promise.resolve();
 
-  constructor() {
-    const { setTimeout, clearTimeout } = globalThis;
-    globalThis.setTimeout = (run, wait = 0, ...rest) => {
-      if (wait > 0) return setTimeout(run, wait, ...rest);
-      if (this.#sending) return run(...rest);
-      const id = setTimeout(() => {
-        try {
-          run(...rest);
-        } finally {
-          this.#over(id);
-        }
-      });
-      this.#timeouts.add(id);
-      return id;
-    };
-    globalThis.clearTimeout = (id) => {
-      clearTimeout(id);
-      this.#over(id);
-    };
-  }
-
-  send(report) {
-    this.#waiting.push(report);
-    this.#sendAll();
-  }
-
-  #over(id) {
-    if (this.#timeouts.delete(id)) this.#sendAll();
-  }
-
-  #sendAll() {
-    if (this.#timeouts.size) return;
-    this.#sending = true;
-    try {
-      while (this.#waiting.length) this.#waiting.shift()();
-    } finally {
-      this.#sending = false;
-    }
+  /**
+   * Sends reports one after the other, so that the newest is the last to arrive.
+   * @param {string | null} to name that the server gave to the component; null if it is not to report
+   * @param {string} view name of the mounted view, see `viewName`
+   * @param {object} values
+   */
+  send(to, view, values) {
+    if (to === null) return;
+    this.#sent = this.#sent.then(() => post({ to, view, values, query: location.search.slice(1) }));
   }
 }
+
+/** While the server is away, Streamlit says so. */
+const post = (report) =>
+  fetch(new URL("reports", document.baseURI), {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(report),
+  }).catch(() => null);
+
+/** Tells mounted views of one component apart: one that is mounted anew has reported nothing. */
+export const viewName = () => Math.random().toString(36).slice(2);
 
 /** One for the page, whichever component comes first. */
 export const reports = (globalThis.cellnetReports ??= new Reports());

@@ -16,6 +16,7 @@ from cellnet.teacher.folders import BUNDLED
 from cellnet.training import TrainingData
 from lab.components import run_when_newer
 from lab.components.chart import chart
+from lab.components.choice import Choice
 from lab.figures.data import (
     COLORINGS,
     MOST_ROWS,
@@ -30,14 +31,13 @@ from lab.figures.data import (
     repeats_table,
     sentence_table,
 )
+from lab.figures.markup import facts_markup
 from lab.figures.words import duration
 from lab.sources.uploads import list_uploads
 from lab.training import Phase, TrainingService
 from lab.training.service import data_key
 from lab.widgets.address import arrived, publish
-from lab.widgets.choice import Choice
 from lab.widgets.forms import Form, field_help
-from lab.widgets.markup import facts_markup
 from lab.widgets.next_run import differing, say_used, use_for_next_run
 from lab.widgets.status import order
 from lab.widgets.upload import choose_column, upload

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import streamlit as st
+from markupsafe import Markup
 
 from cellnet.cli.output import to_json
 from cellnet.data import list_columns
@@ -15,6 +16,7 @@ from cellnet.errors import DataError
 from cellnet.evaluation import LEVEL, SCORES, Estimate, Evaluation, as_dict
 from lab.components import run_when_newer
 from lab.components.chart import chart
+from lab.components.choice import Choice
 from lab.figures.evaluate import (
     NAMES,
     SHARES,
@@ -24,14 +26,12 @@ from lab.figures.evaluate import (
     silenced_figure,
 )
 from lab.figures.inline import part
+from lab.figures.markup import facts_line, markup, table_markup
 from lab.figures.routing import norms_figure, similarity_figure
 from lab.sources.students import Student
 from lab.sources.uploads import KINDS
 from lab.training import TrainingService
-from lab.widgets.choice import Choice
 from lab.widgets.forms import field_help
-from lab.widgets.markup import table_markup
-from lab.widgets.student import facts_line
 from lab.widgets.upload import choose_column, choose_upload
 from lab.work.evaluations import Evaluated, Files, Wish, evaluation_of
 from lab.work.work import Works
@@ -232,8 +232,8 @@ def show(found: Evaluated, student: Student) -> None:
     )
 
 
-def scores_markup(evaluation: Evaluation) -> str:
-    """The scores of each subject, with their intervals, as a table."""
+def scores_markup(evaluation: Evaluation) -> Markup:
+    """Return the scores of each subject, with their intervals, as a table."""
     labels = {"mse": "MSE"} | SHARES | _PAIR_SCORES
     names = [*SCORES, *(_PAIR_SCORES if evaluation.pairs else ())]
     rows = [
@@ -243,12 +243,15 @@ def scores_markup(evaluation: Evaluation) -> str:
     return table_markup(["", *(labels[name] for name in names)], rows)
 
 
-def _cell(score: Estimate | None) -> str:
+def _cell(score: Estimate | None) -> str | Markup:
     if score is None:
         return ""
     if score.low == score.high:
         return f"{score.value:.4g}"
-    return f"{score.value:.4g} <small>[{score.low:.4g}, {score.high:.4g}]</small>"
+    interval = f"[{score.low:.4g}, {score.high:.4g}]"
+    return markup(
+        "{{ value }} <small>{{ interval }}</small>", value=f"{score.value:.4g}", interval=interval
+    )
 
 
 def _facts(found: Evaluated, student: Student) -> dict[str, str]:

@@ -12,6 +12,8 @@ from cellnet.lattice.geometry import filling_ratios
 from cellnet.settings import PRESET_NAMES, Settings, get_value, preset, with_changes
 from lab.components import cube
 from lab.components.chart import chart
+from lab.components.choice import Choice
+from lab.components.reports import NOTHING, REPORTS
 from lab.figures.geometry import (
     KIND_COLORS,
     VIEWS,
@@ -27,13 +29,12 @@ from lab.figures.geometry import (
     seconds_text,
     size_text,
 )
+from lab.figures.markup import table_markup, tier_markup
 from lab.figures.words import tier_report
 from lab.training import Snapshot, TrainingService
 from lab.views.train.steering import RATIOS
 from lab.widgets.address import publish
-from lab.widgets.choice import Choice
 from lab.widgets.forms import FIELDS, Form, renew
-from lab.widgets.markup import table_markup, tier_markup
 from lab.widgets.next_run import differing, say_used, use_for_next_run
 from lab.widgets.scrub import camera_from_link, publish_camera
 from lab.widgets.status import order
@@ -45,7 +46,6 @@ CUBE_HEIGHT: Final = 470
 _KEY: Final = "geometry"
 _KEPT: Final = "geometry_kept"
 _CUBE: Final = "geometry_cube"
-_PICKED: Final = "geometry_picked"
 _NEXT: Final = "the next run"
 _RUNNING: Final = "the running training"
 _LINK: Final = {
@@ -322,12 +322,9 @@ def _cell(settings: Settings) -> Cell:
 
 def _take_picked(settings: Settings) -> None:
     """Choose the cell that was clicked since the page was last drawn."""
-    picked = dict(st.session_state.get(_CUBE) or {}).get("picked")
-    if picked is None or picked == st.session_state.get(_PICKED):
-        return
-    st.session_state[_PICKED] = picked
+    picked = REPORTS.take(_CUBE, "picked")
     x, y, z = settings.lattice.dimensions
-    if picked < x * y * z:
+    if picked is not NOTHING and picked is not None and picked < x * y * z:
         for axis, place in zip(_AXES, (picked // (y * z), picked // z % y, picked % z), strict=True):
             _CELL[axis].set(place)
 

@@ -10,13 +10,13 @@ import numpy as np
 import streamlit as st
 
 from cellnet.settings import Settings
+from lab.components.awaited import awaited
 from lab.components.cube import Ring
 from lab.figures.cell import cell_facts, cell_panel, history_panel, neighbor_list, neighbor_table
 from lab.figures.colors import TIER_COLORS
 from lab.figures.cube.wiring import Wiring, depth, wiring
 from lab.sources.pictures import Pictures, Source, cell_history
 from lab.training import CubeFrame
-from lab.widgets.awaited import awaited
 from lab.widgets.scrub import publish_cell
 from lab.widgets.source import CELL
 

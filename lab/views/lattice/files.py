@@ -11,7 +11,9 @@ from uuid import uuid4
 import numpy as np
 import streamlit as st
 
+from lab.components.awaited import awaited
 from lab.components.cube import reported_camera
+from lab.components.tab import tab
 from lab.figures.cube.cuts import Cut, lattice_scene
 from lab.figures.cube.films import film
 from lab.figures.cube.render import scene_png
@@ -19,8 +21,6 @@ from lab.figures.cube.scenes import Scene
 from lab.figures.cube.viewpoint import Viewpoint
 from lab.files.export import film_html
 from lab.views.lattice.look import Shown
-from lab.widgets.awaited import awaited
-from lab.widgets.tab import tab
 
 _PRINT: Final = (2400, 2000)
 

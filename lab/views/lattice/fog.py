@@ -7,12 +7,12 @@ from functools import partial
 
 import streamlit as st
 
+from lab.components.awaited import awaited
+from lab.components.tab import tab
 from lab.figures import inline
 from lab.figures.cube.render import volume_png
 from lab.figures.cube.viewpoint import Viewpoint
 from lab.views.lattice.look import Look, Shown
-from lab.widgets.awaited import awaited
-from lab.widgets.tab import tab
 
 
 def fog(views: Sequence[Shown], look: Look, height: int) -> None:

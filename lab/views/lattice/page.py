@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from cellnet.settings import Settings
 from lab.components import cube, run_when_newer
+from lab.components.choice import Choice
 from lab.components.cube import CONTROLS
 from lab.figures.cube.cuts import Cut, lattice_scene, shown_cells
 from lab.figures.cube.fields import (
@@ -31,7 +32,6 @@ from lab.views.lattice.cell import Chosen, cell_inspector, choose_cell
 from lab.views.lattice.files import offer_files
 from lab.views.lattice.fog import fog
 from lab.views.lattice.look import Look, Shown, choose_look
-from lab.widgets.choice import Choice
 from lab.widgets.region import keep_region
 from lab.widgets.scrub import (
     LATTICE_STEP,

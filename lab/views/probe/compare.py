@@ -5,37 +5,27 @@ from __future__ import annotations
 import streamlit as st
 
 from lab.components.chart import chart
-from lab.figures.probe import (
-    cosines,
-    decades,
-    depth_figure,
-    difference,
-    lines_figure,
-    matrices_figure,
-    own_part,
-    pair_panels,
-    state_cosines,
-    states_figure,
-    surfaces_figure,
-)
+from lab.figures.markup import facts_line, quote_markup
+from lab.figures.probe.cells import decades, depth_figure, difference, own_part
+from lab.figures.probe.compare import cosines, matrices_figure, pair_panels, state_cosines, states_figure
+from lab.figures.probe.panels import lines_figure
+from lab.figures.probe.sentence import surfaces_figure
 from lab.views.probe.page import (
-    Asked,
+    Subject,
     choose_log,
     choose_number,
     choose_step,
     choose_view,
     cube_key,
-    quote,
     values_cube,
 )
 from lab.widgets.scrub import publish_cell, take_cell_from_clicks, take_cell_from_link
 from lab.widgets.source import CELL
-from lab.widgets.student import facts_line
 
 
-def compare(asked: Asked) -> None:
+def compare(subject: Subject) -> None:
     """Choose two sentences and see what tells them apart."""
-    count = len(asked.texts)
+    count = len(subject.texts)
     if count < 2:
         st.info("Add a second sentence above, one per line, to compare two.")
         return
@@ -44,13 +34,13 @@ def compare(asked: Asked) -> None:
     for column, name, default in zip(columns, ("First", "Second"), (1, 2), strict=True):
         with column:
             rows.append(choose_number(name, count, default, f"probe_{name.lower()}"))
-            st.html(quote(asked.texts[rows[-1]]))
+            st.html(quote_markup(subject.texts[rows[-1]]))
     first, second = rows
     if first == second:
         st.info("These are the same sentence; choose two different ones.")
         return
-    states = state_cosines(asked.inspection.states, asked.reference)
-    teacher, student = cosines(asked.inspection.teacher), cosines(asked.inspection.readouts[:, -1])
+    states = state_cosines(subject.inspection.states, subject.reference)
+    teacher, student = cosines(subject.inspection.teacher), cosines(subject.inspection.readouts[:, -1])
     st.html(
         facts_line(
             {
@@ -61,8 +51,8 @@ def compare(asked: Asked) -> None:
             }
         )
     )
-    _charts(asked, first, second)
-    where(asked, first, second)
+    _charts(subject, first, second)
+    where(subject, first, second)
     if count > 2:
         st.markdown("**All sentences**, pair by pair: cosines")
         matrices = {"teacher": teacher, "student": student, "in the cube, at the end": states[-1]}
@@ -73,13 +63,13 @@ def compare(asked: Asked) -> None:
         )
 
 
-def _charts(asked: Asked, first: int, second: int) -> None:
-    found = asked.inspection
+def _charts(subject: Subject, first: int, second: int) -> None:
+    inspection = subject.inspection
     wide, narrow = st.columns([4, 5], gap="medium")
     with wide:
         st.markdown("**How alike**, step by step")
-        states = state_cosines(found.states[[first, second]], asked.reference)
-        panels = pair_panels(found, states, first, second)
+        states = state_cosines(inspection.states[[first, second]], subject.reference)
+        panels = pair_panels(inspection, states, first, second)
         chart(
             lines_figure(panels, height=240),
             key="probe_pair",
@@ -87,23 +77,23 @@ def _charts(asked: Asked, first: int, second: int) -> None:
         )
     with narrow:
         st.markdown("**Surface**, the codes of the two")
-        one, other = found.surface_in[first], found.surface_in[second]
+        one, other = inspection.surface_in[first], inspection.surface_in[second]
         surfaces = {"first": one, "second": other, "second - first": other - one}
         chart(
-            surfaces_figure(surfaces, asked.dark, height=215),
+            surfaces_figure(surfaces, subject.dark, height=215),
             key="probe_codes",
             label="Surface codes of the two sentences and their difference",
         )
 
 
 @st.fragment
-def where(asked: Asked, first: int, second: int) -> None:
-    """Where in the cube two sentences differ: both and their distance, on one camera."""
-    states = asked.inspection.states
-    apart = difference(states[first], states[second], "distance of the two (rms)")
+def where(subject: Subject, first: int, second: int) -> None:
+    """Draw the cubes of two sentences and of their distance, on one camera."""
+    states, dimensions = subject.inspection.states, subject.inspection.dimensions
+    apart = difference(states[first], states[second], dimensions, "distance of the two (rms)")
     parts = {
-        "First: own part": own_part(states[first], asked.reference),
-        "Second: own part": own_part(states[second], asked.reference),
+        "First: own part": own_part(states[first], subject.reference, dimensions),
+        "Second: own part": own_part(states[second], subject.reference, dimensions),
         "Where they differ": apart,
     }
     st.markdown("**Where in the cube**")
@@ -114,18 +104,18 @@ def where(asked: Asked, first: int, second: int) -> None:
         view = choose_view("probe_pair_view")
     with step_place:
         at = choose_step(apart, "probe_pair_at")
-    farthest = int(apart.values[at].argmax())
+    farthest = int(apart[at].values.argmax())
     keys = {title: f"probe_pair_{title.split(':')[0].split()[0].lower()}" for title in parts}
-    take_cell_from_link(len(apart.values[at]))
+    take_cell_from_link(len(apart[at].values))
     take_cell_from_clicks([cube_key(key, view) for key in keys.values()])
     cell = farthest if CELL.value is None else CELL.value
     publish_cell()
-    stream = f"{asked.texts[first]}/{asked.texts[second]}"
+    stream = f"{subject.texts[first]}/{subject.texts[second]}"
     for column, (title, shown) in zip(st.columns(3, gap="small"), parts.items(), strict=True):
         with column:
             st.caption(title)
             values_cube(
-                asked,
+                subject,
                 decades(shown) if log else shown,
                 at,
                 view,
@@ -138,12 +128,12 @@ def where(asked: Asked, first: int, second: int) -> None:
     with by_depth:
         st.caption("Distance by depth below the surface")
         chart(
-            depth_figure(apart, asked.depths, log=log, height=230),
+            depth_figure(apart, subject.depths, log=log, height=230),
             key="probe_apart",
             label="Distance of the two by depth below the surface and lattice step",
         )
     with states_of_cell:
-        x, y, z = _position(cell, asked.inspection.dimensions)
+        x, y, z = _position(cell, dimensions)
         what = "where they differ most; click another in a cube" if CELL.value is None else "chosen"
         st.caption(f"States of cell ({x}, {y}, {z}) after {at} lattice steps: {what}")
         pair = {"first": states[first, at, cell], "second": states[second, at, cell]}

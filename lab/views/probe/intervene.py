@@ -20,21 +20,17 @@ from cellnet.student.damage import Intervention
 from cellnet.student.experts import EXPERTS
 from cellnet.student.student import CellNet
 from lab.components.chart import chart
+from lab.components.choice import Choice
 from lab.figures.colors import EXPERT_COLORS, TIER_COLORS
-from lab.figures.probe import (
-    CellValues,
-    activity,
-    costs_figure,
-    damage_panels,
-    decades,
-    difference,
-    explained_share,
-    lines_figure,
-)
+from lab.figures.markup import facts_line, quote_markup
+from lab.figures.probe.cells import Fields, activity, decades, difference
+from lab.figures.probe.damage import costs_figure, damage_panels
+from lab.figures.probe.panels import lines_figure
+from lab.figures.probe.sentence import explained_share
 from lab.sources.students import Student
 from lab.views.probe.page import (
     KEPT,
-    Asked,
+    Subject,
     choose_log,
     choose_number,
     choose_step,
@@ -43,13 +39,10 @@ from lab.views.probe.page import (
     nearest,
     need_sentences,
     neighbors_markup,
-    quote,
     student_key,
     values_cube,
 )
 from lab.widgets.address import arrived, number, publish
-from lab.widgets.choice import Choice
-from lab.widgets.student import facts_line
 
 Lesion = Literal["box", "layer", "random"]
 Shown = Literal["difference", "damaged", "intact"]
@@ -58,7 +51,7 @@ _SHOWN: Final[dict[Shown, str]] = {"difference": "Damage", "damaged": "Damaged",
 _SAMPLES: Final = (64, 256, 1024)
 _QUICK_SAMPLE: Final = 32
 _CHEAP_BYTES: Final = 4 * 10**6
-"""A cube that keeps less than this per sentence is measured on held-out sentences without being asked."""
+"""A cube that keeps less than this per sentence is measured on held-out sentences without a press."""
 _MOST_NOISE: Final = 3.0
 _LESION: Final = Choice("probe_lesion")
 _SILENCE: Final = Choice("probe_silence")
@@ -68,45 +61,45 @@ _NOISE: Final = Choice("probe_noise")
 _measuring = threading.Lock()
 
 
-def intervene(asked: Asked) -> None:
+def intervene(subject: Subject) -> None:
     """Controls on the left, what the damage does on the right, what damages cost below."""
     controls, results = st.columns([2, 6], gap="large")
     with controls:
-        row = choose_number("Sentence", len(asked.texts), 1, "probe_damaged")
-        intervention = choose_intervention(asked)
+        row = choose_number("Sentence", len(subject.texts), 1, "probe_damaged")
+        intervention = choose_intervention(subject)
     # Every part has its place, whether there is damage or not: what is outdated then never stands twice.
     with results:
-        st.html(quote(asked.texts[row]))
+        st.html(quote_markup(subject.texts[row]))
         facts, held_out, effect = st.empty(), st.empty(), st.container()
     decoded = st.container()
     with effect:
-        damaged = _damaged(asked, intervention)
+        damaged = _damaged(subject, intervention)
         if damaged is not None:
-            facts.html(facts_line(_facts(asked, damaged, row)))
-            _effect(asked, damaged, row)
+            facts.html(facts_line(_facts(subject, damaged, row)))
+            _effect(subject, damaged, row)
     with decoded:
         if damaged is not None:
-            _decoded(asked, damaged, row)
-    _sweep(asked)
+            _decoded(subject, damaged, row)
+    _sweep(subject)
     if damaged is not None:
         # Last, since it takes longest: all else is there already.
-        held_out.html(facts_line(_held_out(asked, intervention)))
+        held_out.html(facts_line(_held_out(subject, intervention)))
 
 
-def _damaged(asked: Asked, intervention: Intervention) -> Inspection | None:
+def _damaged(subject: Subject, intervention: Intervention) -> Inspection | None:
     if intervention.is_none:
         st.info(
             "Nothing is damaged yet. On the left, take out cells, silence an expert, cut a tier or add "
             "noise; here you then see what it does to this sentence and whether later steps repair it."
         )
         return None
-    return look(asked.shelf, asked.student, asked.texts, intervention)
+    return look(subject.shelf, subject.student, subject.texts, intervention)
 
 
 # Controls.
 
 
-def choose_intervention(asked: Asked) -> Intervention:
+def choose_intervention(subject: Subject) -> Intervention:
     """Draw what can be done to the cube and return what was chosen."""
     st.button(
         "Reset interventions",
@@ -120,9 +113,9 @@ def choose_intervention(asked: Asked) -> Intervention:
         silenced = _choose_parts("Silence an expert", _SILENCE, tuple(EXPERTS), _SILENCE_HELP)
         cut = _choose_parts("Cut a tier", _CUT, TIERS, _CUT_HELP)
         noise, seed = _choose_noise()
-        first, last = _choose_steps(asked.steps)
+        first, last = _choose_steps(subject.steps)
     with lesion_place:
-        cells = _choose_lesion(asked.inspection.dimensions, seed)
+        cells = _choose_lesion(subject.inspection.dimensions, seed)
     return Intervention(
         lesioned=cells,
         silenced=frozenset(silenced),
@@ -278,10 +271,10 @@ def _reset() -> None:
 # Effect.
 
 
-def _facts(asked: Asked, damaged: Inspection, row: int) -> dict[str, str]:
-    intact, repair = asked.inspection, measure_repair(asked.inspection, damaged)
+def _facts(subject: Subject, damaged: Inspection, row: int) -> dict[str, str]:
+    intact, repair = subject.inspection, measure_repair(subject.inspection, damaged)
     shares = [
-        float(explained_share(found.teacher[row], found.readouts[row, -1], asked.mean))
+        float(explained_share(found.teacher[row], found.readouts[row, -1], subject.mean))
         for found in (intact, damaged)
     ]
     healed = repair.healed[row]
@@ -294,8 +287,8 @@ def _facts(asked: Asked, damaged: Inspection, row: int) -> dict[str, str]:
     }
 
 
-def _effect(asked: Asked, damaged: Inspection, row: int) -> None:
-    intact, repair = asked.inspection, measure_repair(asked.inspection, damaged)
+def _effect(subject: Subject, damaged: Inspection, row: int) -> None:
+    intact, repair = subject.inspection, measure_repair(subject.inspection, damaged)
     what = damaged.intervention
     last = what.from_step if what.to_step is None else what.to_step
     chart(
@@ -309,12 +302,12 @@ def _effect(asked: Asked, damaged: Inspection, row: int) -> None:
         "Gray: the steps in which the damage acts. Distance: ‖damaged - intact‖ / ‖intact‖ of the states. "
         "Healed: the share of the greatest distance that is gone at the end."
     )
-    damage_cube(asked, damaged, row)
+    damage_cube(subject, damaged, row)
 
 
 @st.fragment
-def damage_cube(asked: Asked, damaged: Inspection, row: int) -> None:
-    """Where the damage is at a lattice step, in 3D."""
+def damage_cube(subject: Subject, damaged: Inspection, row: int) -> None:
+    """Draw the damage at a lattice step, in 3D."""
     what, log_place, view_place, step_place = st.columns(
         [4, 2, 4, 4], vertical_alignment="bottom", gap="medium"
     )
@@ -328,55 +321,60 @@ def damage_cube(asked: Asked, damaged: Inspection, row: int) -> None:
         help="Damage: rms of the difference to the intact run. Damaged, Intact: size of the states.",
         **KEPT,
     )
-    values = _values(asked, damaged, row, shown)
+    values = _values(subject, damaged, row, shown)
     with log_place:
         log = choose_log("probe_damage_log")
     with view_place:
         view = choose_view("probe_damage_view")
     with step_place:
         at = choose_step(values, "probe_damage_at")
-    stream = f"{asked.texts[row]}/{hash(damaged.intervention)}"
-    values_cube(asked, decades(values) if log else values, at, view, key="probe_damage_cube", stream=stream)
+    stream = f"{subject.texts[row]}/{hash(damaged.intervention)}"
+    values_cube(
+        subject, decades(values) if log else values, at, view, key="probe_damage_cube", stream=stream
+    )
 
 
-def _values(asked: Asked, damaged: Inspection, row: int, shown: Shown) -> CellValues:
-    intact, broken = asked.inspection.states[row], damaged.states[row]
+def _values(subject: Subject, damaged: Inspection, row: int, shown: Shown) -> Fields:
+    intact, broken = subject.inspection.states[row], damaged.states[row]
+    dimensions = damaged.dimensions
     match shown:
         case "difference":
-            return difference(intact, broken, "difference to the intact run (rms)")
+            return difference(intact, broken, dimensions, "difference to the intact run (rms)")
         case "damaged":
-            return activity(broken)
+            return activity(broken, dimensions)
         case "intact":
-            return activity(intact)
+            return activity(intact, dimensions)
 
 
-def _decoded(asked: Asked, damaged: Inspection, row: int) -> None:
+def _decoded(subject: Subject, damaged: Inspection, row: int) -> None:
     st.markdown("**Decoded text**, the nearest sentences of the data before and after the damage")
-    if not asked.student.texts:
-        need_sentences(asked.shelf, asked.student, "decoded", "They are found among the data of the run.")
+    if not subject.student.texts:
+        need_sentences(
+            subject.shelf, subject.student, "decoded", "They are found among the data of the run."
+        )
         return
     try:
         before, after = nearest(
-            asked.student, [asked.inspection.readouts[row, -1], damaged.readouts[row, -1]]
+            subject.student, [subject.inspection.readouts[row, -1], damaged.readouts[row, -1]]
         )
     except DataError as error:
         st.error(str(error))
         return
     left, right = st.columns(2, gap="large")
-    left.html(neighbors_markup("intact", before, asked.texts[row]))
-    right.html(neighbors_markup("damaged", after, asked.texts[row]))
+    left.html(neighbors_markup("intact", before, subject.texts[row]))
+    right.html(neighbors_markup("damaged", after, subject.texts[row]))
 
 
 # Many sentences.
 
 
-def _held_out(asked: Asked, intervention: Intervention) -> dict[str, str]:
+def _held_out(subject: Subject, intervention: Intervention) -> dict[str, str]:
     """Explained variance over held-out sentences, before and after, where that is quick."""
-    if inspection_bytes(asked.student.model, 1) > _CHEAP_BYTES or not asked.student.held_out:
+    if inspection_bytes(subject.student.model, 1) > _CHEAP_BYTES or not subject.student.held_out:
         return {}
-    sample = _sample(asked.student, _QUICK_SAMPLE)
+    sample = _sample(subject.student, _QUICK_SAMPLE)
     before, after = (
-        _explained(asked.student.model, sample, (asked.key, len(sample)), what)
+        _explained(subject.student.model, sample, (subject.key, len(sample)), what)
         for what in (Intervention(), intervention)
     )
     return {f"explained variance of {len(sample)} held-out": f"{before:.3f} → {after:.3f}"}
@@ -398,10 +396,10 @@ def _costs(_model: CellNet, _sample: Embeddings, key: tuple[str, int]) -> dict[s
         return damage_costs(_model, _sample, usual_damages(_model.settings.lattice.dimensions))
 
 
-def _sweep(asked: Asked) -> None:
+def _sweep(subject: Subject) -> None:
     st.markdown("**What damages cost**, each in all steps, on held-out sentences")
-    if not asked.student.held_out:
-        need_sentences(asked.shelf, asked.student, "sweep", "It takes held-out sentences of the run.")
+    if not subject.student.held_out:
+        need_sentences(subject.shelf, subject.student, "sweep", "It takes held-out sentences of the run.")
         return
     controls, costs_place = st.columns([2, 6], gap="large")
     with controls:
@@ -411,12 +409,12 @@ def _sweep(asked: Asked) -> None:
             default=_SAMPLES[0],
             required=True,
             key="probe_sample",
-            format_func=lambda size: f"{min(size, asked.student.held_out):,}",
+            format_func=lambda size: f"{min(size, subject.student.held_out):,}",
             help="More take longer and tell smaller differences apart.",
             **KEPT,
         )
-        sample = _sample(asked.student, size)
-        key = (student_key(asked.student), len(sample))
+        sample = _sample(subject.student, size)
+        key = (student_key(subject.student), len(sample))
         if st.button(
             "Measure the cost of each",
             key="probe_sweep",
@@ -429,7 +427,7 @@ def _sweep(asked: Asked) -> None:
             st.caption("Not measured yet for this student.")
             return
         with st.spinner(f"Carrying {len(sample):,} sentences with each damage …"):
-            costs = _costs(asked.student.model, sample, key)
+            costs = _costs(subject.student.model, sample, key)
         chart(
             costs_figure(costs, {**TIER_COLORS, **EXPERT_COLORS}),
             key="probe_costs",

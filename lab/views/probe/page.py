@@ -1,10 +1,9 @@
-"""What the parts of the Probe page share: the sentences, and what the student does with them."""
+"""Parts that the sections of the Probe page share: the sentences, and the student's work on them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from random import SystemRandom
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 import torch
+from markupsafe import Markup
 
 from cellnet.decoder import TextDecoder
 from cellnet.errors import CellnetError
@@ -19,13 +19,15 @@ from cellnet.inspection import FloatArray, Inspection, inspect
 from cellnet.student.damage import Intervention
 from cellnet.student.student import CellNet
 from lab.components import cube
+from lab.components.choice import Choice
+from lab.figures.cube.cuts import VIEWS, Cut, View, lattice_scene
 from lab.figures.cube.wiring import depth
-from lab.figures.probe import VIEWS, CellValues, Neighbor, View, cell_scene, neighbors
+from lab.figures.markup import markup, table_markup
+from lab.figures.probe.cells import Fields
+from lab.figures.probe.text import Neighbor, neighbors
 from lab.files.report import SENTENCE
 from lab.sources.students import Student, StudentShelf
 from lab.widgets.address import arrived, publish, whole_number
-from lab.widgets.choice import Choice
-from lab.widgets.markup import table_markup
 from lab.widgets.scrub import LATTICE_STEP_HELP
 
 MAX_SENTENCES: Final = 12
@@ -41,7 +43,7 @@ _CUBE_HEIGHT: Final = 400
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class Subject:
     """Sentences, and what the student does with them.
 
     Attributes:
@@ -74,7 +76,7 @@ class Asked:
 
     @property
     def depths(self) -> npt.NDArray[np.int64]:
-        """How far below the surface each cell is, (N,)."""
+        """Distance of each cell to the surface, (N,)."""
         return depth(self.student.model.settings)
 
     @property
@@ -84,7 +86,7 @@ class Asked:
 
 
 def student_key(student: Student) -> str:
-    """What tells students apart while they are in memory."""
+    """Return a name that tells students in memory apart."""
     return f"{student.run}/{student.step}/{id(student.model):x}"
 
 
@@ -94,7 +96,7 @@ def mean_embedding(model: CellNet) -> FloatArray:
     return mean
 
 
-def ask(shelf: StudentShelf, student: Student) -> Asked | None:
+def ask(shelf: StudentShelf, student: Student) -> Subject | None:
     """Draw the choice of sentences and return what the student does with them; None if it says why not."""
     texts = choose_sentences(shelf, student)
     if not texts:
@@ -104,7 +106,7 @@ def ask(shelf: StudentShelf, student: Student) -> Asked | None:
     if inspection is None:
         return None
     reference = _reference(student.model, student_key(student))
-    return Asked(shelf, student, texts, inspection, reference, st.context.theme.type == "dark")
+    return Subject(shelf, student, texts, inspection, reference, st.context.theme.type == "dark")
 
 
 def look(
@@ -247,16 +249,17 @@ def choose_number(label: str, count: int, default: int, key: str) -> int:
     return chosen - 1
 
 
-def choose_step(shown: CellValues, key: str) -> int:
+def choose_step(shown: Fields, key: str) -> int:
     """A slider over the lattice steps that there are."""
-    if shown.first == shown.last:
-        return shown.last
+    first, last = min(shown), max(shown)
+    if first == last:
+        return last
     at: int = st.slider(
         "Lattice step",
-        shown.first,
-        shown.last,
-        value=shown.last,
-        key=f"{key}_{shown.first}",
+        first,
+        last,
+        value=last,
+        key=f"{key}_{first}",
         help=LATTICE_STEP_HELP,
         **KEPT,
     )
@@ -264,7 +267,7 @@ def choose_step(shown: CellValues, key: str) -> int:
 
 
 def choose_log(key: str) -> bool:
-    """Whether colors stand for logarithms."""
+    """Draw the switch for logarithms; return whether colors stand for them."""
     log: bool = st.toggle(
         "Log",
         value=True,
@@ -290,8 +293,8 @@ def choose_view(key: str) -> View:
 
 
 def values_cube(
-    asked: Asked,
-    shown: CellValues,
+    subject: Subject,
+    shown: Fields,
     at: int,
     view: View,
     *,
@@ -301,13 +304,14 @@ def values_cube(
     selected: int | None = None,
 ) -> None:
     """The cube colored by values, with one cell outlined."""
+    cells = shown[at]
     cube(
-        cell_scene(shown, asked.inspection.dimensions, at, view),
+        lattice_scene(cells, Cut.at_a_glance(view, cells.dimensions)),
         key=cube_key(key, view),
         seq=0,
-        stream=f"{asked.key}/{stream}/{shown.label}/{at}/{view}/{selected}",
+        stream=f"{subject.key}/{stream}/{cells.label}/{at}/{view}/{selected}",
         height=height,
-        label=f"Cube after {at} lattice steps: {shown.label}",
+        label=f"Cube after {at} lattice steps: {cells.label}",
         camera=f"probe {view}",
         selected=selected,
     )
@@ -316,11 +320,6 @@ def values_cube(
 def cube_key(key: str, view: View) -> str:
     """Key of the cube that `values_cube` draws: each view fits the window and keeps its own camera."""
     return f"{key} {view}"
-
-
-def quote(text: str) -> str:
-    """A sentence as markup."""
-    return f'<div class="lab-said"><q>{escape(text)}</q></div>'
 
 
 def nearest(student: Student, embeddings: Sequence[FloatArray]) -> list[list[Neighbor]]:
@@ -332,17 +331,19 @@ def nearest(student: Student, embeddings: Sequence[FloatArray]) -> list[list[Nei
     return [neighbors(matches, found[(place + 1) % len(found)]) for place, matches in enumerate(found)]
 
 
-def neighbors_markup(title: str, rows: Sequence[Neighbor], itself: str) -> str:
-    """A ranking of sentences; those that the other ranking has too are marked, with their rank there."""
+def neighbors_markup(title: str, rows: Sequence[Neighbor], itself: str) -> Markup:
+    """Return a ranking of sentences; those in the other ranking too are marked, with their rank there."""
     lines = []
     for row in rows:
-        text = escape(row.text if len(row.text) <= _LONGEST else row.text[: _LONGEST - 1] + "…")
+        text = row.text if len(row.text) <= _LONGEST else row.text[: _LONGEST - 1] + "…"
         if row.text == itself:
-            text = f"<b>{text}</b>"
+            text = markup("<b>{{ text }}</b>", text=text)
         if row.other_rank is not None:
-            text = f'<span style="background: {_SHARED_COLOR}; border-radius: 3px">{text}</span>'
+            mark = '<span style="background: {{ color }}; border-radius: 3px">{{ text }}</span>'
+            text = markup(mark, color=_SHARED_COLOR, text=text)
         other = "-" if row.other_rank is None else str(row.other_rank)
-        lines.append([f"{row.rank}.&ensp;{text}", f"{row.cosine:.3f}", other])
+        ranked = markup("{{ rank }}.&ensp;{{ text }}", rank=row.rank, text=text)
+        lines.append([ranked, f"{row.cosine:.3f}", other])
     return table_markup([title, "cosine", "there"], lines)
 
 

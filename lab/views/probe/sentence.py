@@ -8,15 +8,11 @@ import streamlit as st
 
 from cellnet.errors import DataError
 from lab.components.chart import chart
-from lab.figures.probe import (
-    CellValues,
-    activity,
-    change,
-    decades,
-    depth_figure,
+from lab.figures.markup import facts_line, quote_markup
+from lab.figures.probe.cells import Fields, activity, change, decades, depth_figure, own_part
+from lab.figures.probe.panels import lines_figure
+from lab.figures.probe.sentence import (
     explained_share,
-    lines_figure,
-    own_part,
     scatter_figure,
     step_panels,
     strips_figure,
@@ -24,7 +20,7 @@ from lab.figures.probe import (
 )
 from lab.views.probe.page import (
     KEPT,
-    Asked,
+    Subject,
     choose_log,
     choose_number,
     choose_step,
@@ -32,46 +28,44 @@ from lab.views.probe.page import (
     nearest,
     need_sentences,
     neighbors_markup,
-    quote,
     values_cube,
 )
 from lab.views.probe.text import back_to_text
-from lab.widgets.student import facts_line
 
 Measure = Literal["own", "change", "activity"]
 _MEASURES: Final[dict[Measure, str]] = {"own": "Own part", "change": "Change", "activity": "Activity"}
 
 
-def sentence(asked: Asked) -> None:
+def sentence(subject: Subject) -> None:
     """All that the student does with one sentence."""
     number, facts = st.columns([3, 7], vertical_alignment="bottom")
     with number:
-        row = choose_number("Sentence", len(asked.texts), 1, "probe_sentence")
+        row = choose_number("Sentence", len(subject.texts), 1, "probe_sentence")
     with facts:
-        st.html(quote(asked.texts[row]) + facts_line(_facts(asked, row)))
-    _embedding(asked, row)
-    travel(asked, row)
-    back_to_text(asked, row)
-    nearest_sentences(asked, row)
+        st.html(quote_markup(subject.texts[row]) + facts_line(_facts(subject, row)))
+    _embedding(subject, row)
+    travel(subject, row)
+    back_to_text(subject, row)
+    nearest_sentences(subject, row)
 
 
-def _facts(asked: Asked, row: int) -> dict[str, str]:
-    found = asked.inspection
-    shares = explained_share(found.teacher[row], found.readouts[row], asked.mean)
-    cosine = found.cosine[row]
+def _facts(subject: Subject, row: int) -> dict[str, str]:
+    inspection = subject.inspection
+    shares = explained_share(inspection.teacher[row], inspection.readouts[row], subject.mean)
+    cosine = inspection.cosine[row]
     return {
         "cosine with the teacher": f"{cosine[0]:.3f} entering → {cosine[-1]:.3f} read out",
         "explained share": f"{shares[0]:.1%} → {shares[-1]:.1%}",
     }
 
 
-def _embedding(asked: Asked, row: int) -> None:
-    found = asked.inspection
-    teacher, answer = found.teacher[row], found.readouts[row, -1]
-    code, read = found.surface_in[row], found.surface_out[row, ..., 0]
+def _embedding(subject: Subject, row: int) -> None:
+    inspection = subject.inspection
+    teacher, answer = inspection.teacher[row], inspection.readouts[row, -1]
+    code, read = inspection.surface_in[row], inspection.surface_out[row, ..., 0]
     st.markdown("**Embedding**, of the teacher and of the student")
     chart(
-        strips_figure(teacher, answer, asked.dark),
+        strips_figure(teacher, answer, subject.dark),
         key="probe_strips",
         label="Embedding of the teacher and of the student, number by number",
     )
@@ -80,7 +74,7 @@ def _embedding(asked: Asked, row: int) -> None:
         st.markdown("**Surface**, the code that goes in and channel 0 of what comes out")
         surfaces = {"in": code, "out": read, "out - in": read - code}
         chart(
-            surfaces_figure(surfaces, asked.dark),
+            surfaces_figure(surfaces, subject.dark),
             key="probe_surfaces",
             label="Surface as it goes in and as it comes out, and their difference",
         )
@@ -94,8 +88,8 @@ def _embedding(asked: Asked, row: int) -> None:
 
 
 @st.fragment
-def travel(asked: Asked, row: int) -> None:
-    """How the state travels from the surface into the cube: by depth, in 3D, and step by step."""
+def travel(subject: Subject, row: int) -> None:
+    """Draw the way of the state from the surface into the cube: by depth, in 3D, and step by step."""
     st.markdown("**Through the cube**, step by step")
     what, log_place, view_place, step_place = st.columns(
         [4, 2, 4, 5], vertical_alignment="bottom", gap="medium"
@@ -112,7 +106,7 @@ def travel(asked: Asked, row: int) -> None:
         "brought. Change: of the state in each step. Activity: size of the state.",
         **KEPT,
     )
-    shown = _shown(asked, row, measure)
+    shown = _shown(subject, row, measure)
     with log_place:
         log = choose_log("probe_log")
     with view_place:
@@ -122,48 +116,50 @@ def travel(asked: Asked, row: int) -> None:
     charts, cube = st.columns([4, 5], gap="medium")
     with charts:
         chart(
-            depth_figure(shown, asked.depths, log=log, height=230),
+            depth_figure(shown, subject.depths, log=log, height=230),
             key="probe_depths",
-            label=f"By depth below the surface and lattice step: {shown.label}",
+            label=f"By depth below the surface and lattice step: {shown[at].label}",
         )
         chart(
-            lines_figure(step_panels(asked.inspection, row), height=230),
+            lines_figure(step_panels(subject.inspection, row), height=230),
             key="probe_steps",
             label="Step by step: cosine with the teacher, and change",
         )
     with cube:
         colored = decades(shown) if log else shown
-        values_cube(asked, colored, at, view, key="probe_cube", stream=asked.texts[row], height=460)
+        values_cube(subject, colored, at, view, key="probe_cube", stream=subject.texts[row], height=460)
 
 
-def _shown(asked: Asked, row: int, measure: Measure) -> CellValues:
-    states = asked.inspection.states[row]
+def _shown(subject: Subject, row: int, measure: Measure) -> Fields:
+    states, dimensions = subject.inspection.states[row], subject.inspection.dimensions
     match measure:
         case "own":
-            return own_part(states, asked.reference)
+            return own_part(states, subject.reference, dimensions)
         case "change":
-            return change(states)
+            return change(states, dimensions)
         case "activity":
-            return activity(states)
+            return activity(states, dimensions)
 
 
-def nearest_sentences(asked: Asked, row: int) -> None:
-    """What is nearest to the teacher's embedding, and what to the student's."""
+def nearest_sentences(subject: Subject, row: int) -> None:
+    """List the sentences nearest to the teacher's embedding, and those nearest to the student's."""
     st.markdown("**Nearest sentences** of the data")
-    if not asked.student.texts:
-        need_sentences(asked.shelf, asked.student, "nearest", "They are found among the data of the run.")
+    if not subject.student.texts:
+        need_sentences(
+            subject.shelf, subject.student, "nearest", "They are found among the data of the run."
+        )
         return
-    found = asked.inspection
+    inspection = subject.inspection
     try:
-        teacher, student = nearest(asked.student, [found.teacher[row], found.readouts[row, -1]])
+        teacher, student = nearest(subject.student, [inspection.teacher[row], inspection.readouts[row, -1]])
     except DataError as error:
         st.error(str(error))
         return
     shared = sum(neighbor.other_rank is not None for neighbor in teacher)
     st.caption(
         f"{shared} of {len(teacher)} are near both (marked, with their rank there), among "
-        f"{len(asked.student.texts):,} sentences. The sentence itself would be bold."
+        f"{len(subject.student.texts):,} sentences. The sentence itself would be bold."
     )
     left, right = st.columns(2, gap="large")
-    left.html(neighbors_markup("to the teacher's embedding", teacher, asked.texts[row]))
-    right.html(neighbors_markup("to the student's reconstruction", student, asked.texts[row]))
+    left.html(neighbors_markup("to the teacher's embedding", teacher, subject.texts[row]))
+    right.html(neighbors_markup("to the student's reconstruction", student, subject.texts[row]))

@@ -13,47 +13,47 @@ from cellnet.decoder import GenerativeDecoder
 from cellnet.errors import CellnetError
 from cellnet.runs.loading import LoadedDecoder, LoadedModel, load_decoder, train_decoder_command
 from cellnet.teacher import teacher_fingerprint
+from lab.figures.markup import command_markup, quote_markup
 from lab.server import get_lab
 from lab.sources.students import Student
-from lab.views.probe.page import Asked, nearest, quote
-from lab.widgets.markup import command_markup
+from lab.views.probe.page import Subject, nearest
 
 _KEPT: Final = 2
 
 
-def back_to_text(asked: Asked, row: int) -> None:
+def back_to_text(subject: Subject, row: int) -> None:
     """The original, the nearest other sentence and the written one, side by side."""
     st.markdown("**Back to text**, from the student's reconstruction")
     original, retrieved, generated = st.columns(3, gap="large")
-    text = asked.texts[row]
+    text = subject.texts[row]
     with original:
         st.caption("original")
-        st.html(quote(text))
+        st.html(quote_markup(text))
     with retrieved:
         st.caption("retrieved: the nearest other sentence of the data")
-        _retrieved(asked, row)
+        _retrieved(subject, row)
     with generated:
-        _generated(asked, row)
+        _generated(subject, row)
 
 
-def _retrieved(asked: Asked, row: int) -> None:
-    if not asked.student.texts:
+def _retrieved(subject: Subject, row: int) -> None:
+    if not subject.student.texts:
         st.caption("The sentences of the run are not in memory; read them below.")
         return
     try:
-        [found] = nearest(asked.student, [asked.inspection.readouts[row, -1]])
+        [found] = nearest(subject.student, [subject.inspection.readouts[row, -1]])
     except CellnetError as error:
         st.error(str(error))
         return
-    others = [neighbor.text for neighbor in found if neighbor.text != asked.texts[row]]
+    others = [neighbor.text for neighbor in found if neighbor.text != subject.texts[row]]
     if others:
-        _show(asked, row, others[0])
+        _show(subject, row, others[0])
     else:
         st.caption("The data hold no other sentence.")
 
 
-def _generated(asked: Asked, row: int) -> None:
-    loaded = _loaded(asked.student)
+def _generated(subject: Subject, row: int) -> None:
+    loaded = _loaded(subject.student)
     folder = loaded.decoder_folder
     if not folder.is_dir():
         st.caption("generated: by a decoder that learns to write")
@@ -63,14 +63,14 @@ def _generated(asked: Asked, row: int) -> None:
     changed = folder.stat().st_mtime_ns
     try:
         with st.spinner("Writing …"):
-            found = _load(loaded, asked.key, changed)
-            embedding = asked.inspection.readouts[row, -1].tobytes()
-            written = _write(found.decoder, asked, folder, changed, embedding)
+            found = _load(loaded, subject.key, changed)
+            embedding = subject.inspection.readouts[row, -1].tobytes()
+            written = _write(found.decoder, subject, folder, changed, embedding)
     except CellnetError as error:
         st.error(str(error))
         return
-    st.caption(f"generated{_trained_on(found, asked.student.step)}")
-    _show(asked, row, written)
+    st.caption(f"generated{_trained_on(found, subject.student.step)}")
+    _show(subject, row, written)
 
 
 def _loaded(student: Student) -> LoadedModel:
@@ -85,15 +85,15 @@ def _loaded(student: Student) -> LoadedModel:
     )
 
 
-def _show(asked: Asked, row: int, text: str) -> None:
+def _show(subject: Subject, row: int, text: str) -> None:
     """A sentence, and how near the teacher finds it to the original."""
-    st.html(quote(text))
+    st.html(quote_markup(text))
     try:
-        [vector] = asked.shelf.embed(asked.student, (text,))
+        [vector] = subject.shelf.embed(subject.student, (text,))
     except CellnetError as error:
         st.error(str(error))
         return
-    original = asked.inspection.teacher[row]
+    original = subject.inspection.teacher[row]
     cosine = float(vector @ original / (np.linalg.norm(vector) * np.linalg.norm(original)))
     st.caption(f"cosine with the original, by the teacher: {cosine:.3f}")
 
@@ -114,7 +114,9 @@ def _load(_loaded: LoadedModel, student: str, changed: int) -> LoadedDecoder:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _write(_decoder: GenerativeDecoder, _asked: Asked, folder: Path, changed: int, embedding: bytes) -> str:
+def _write(
+    _decoder: GenerativeDecoder, _asked: Subject, folder: Path, changed: int, embedding: bytes
+) -> str:
     """The sentence of those that the decoder comes up with whose embedding is nearest to this one."""
     rows = np.frombuffer(embedding, dtype=np.float32).reshape(1, -1)
     [written] = _decoder.write_nearest(rows, lambda texts: _asked.shelf.embed(_asked.student, tuple(texts)))

@@ -13,11 +13,11 @@ from cellnet.inspection.repair import damage_costs
 from cellnet.inspection.similarity import ExpertMeasures, measure_experts
 from cellnet.student.damage import Intervention
 from cellnet.student.experts import EXPERTS
+from lab.components.awaited import awaited
 from lab.components.chart import chart
 from lab.figures import inline
 from lab.figures.routing import ablation_figure, norms_figure, similarity_figure
 from lab.sources.pictures import Pictures, Source
-from lab.widgets.awaited import awaited
 from lab.widgets.scrub import chosen_lattice_step, chosen_training_step
 
 SAMPLE: Final = 64

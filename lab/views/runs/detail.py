@@ -13,6 +13,7 @@ from cellnet.errors import CellnetError
 from cellnet.runs import CheckpointRecord, RunRecord
 from cellnet.settings import Settings, differences, get_value, to_toml
 from cellnet.training.fork import FORKABLE, checkpoint_settings
+from lab.figures.markup import facts_markup
 from lab.figures.runs import curves_csv, figures_of, run_label
 from lab.files.report import SENTENCE, html_report
 from lab.routes import checkpoint_url, run_url
@@ -20,7 +21,6 @@ from lab.server import get_lab
 from lab.training import Probe, TrainingService
 from lab.views.runs.table import MOST_NAME
 from lab.widgets.forms import FIELDS, Form, field_label, group_label
-from lab.widgets.markup import facts_markup
 from lab.widgets.resume import resume_button
 from lab.widgets.status import order
 

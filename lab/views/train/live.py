@@ -1,15 +1,17 @@
 """The parts that move: the curves and the cube."""
 
-from html import escape
 from typing import Any
 
 import streamlit as st
+from markupsafe import Markup
 
 from lab.components import cube, curves, live_markup
 from lab.components.feeds import Newer
+from lab.figures.cube.cuts import VIEWS
 from lab.figures.cube.fields import first_step
-from lab.figures.cube.glance import COLORINGS, VIEWS, Coloring, cube_film
+from lab.figures.cube.glance import COLORINGS, Coloring, cube_film
 from lab.figures.curves import loss_panels, step_marks
+from lab.figures.markup import markup
 from lab.training import CubeFrame, Phase, Snapshot, TrainingService
 from lab.views.train.curve_files import shown_curves
 from lab.widgets.scrub import LATTICE_STEP, lattice_step
@@ -138,11 +140,13 @@ def _live_cube(service: TrainingService) -> None:
     live_markup(lambda: (_said(newest()), ""), key="said")
 
 
-def _said(frame: CubeFrame) -> str:
-    return (
-        f'<div class="lab-said">Carrying the held-out sentence <q>{escape(frame.text)}</q> at training '
-        f"step {frame.step:,}; cosine between what goes in and what comes out: "
-        f"<b>{frame.cosine:.3f}</b></div>"
+def _said(frame: CubeFrame) -> Markup:
+    return markup(
+        '<div class="lab-said">Carrying the held-out sentence <q>{{ text }}</q> at training '
+        "step {{ step }}; cosine between what goes in and what comes out: <b>{{ cosine }}</b></div>",
+        text=frame.text,
+        step=f"{frame.step:,}",
+        cosine=f"{frame.cosine:.3f}",
     )
 
 

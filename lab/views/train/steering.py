@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Final
 
 import streamlit as st
+from markupsafe import Markup
 
 from cellnet.settings import LIVE_SETTINGS, Settings, differences
 from lab.components import live_markup
+from lab.figures.markup import facts_markup, link_markup, note_markup, tier_markup
 from lab.figures.words import gain, tier_report
 from lab.routes import checkpoint_url
 from lab.training import Snapshot, TrainingService
 from lab.widgets.forms import FIELDS, Form
-from lab.widgets.markup import facts_markup, link_markup, note_markup, tier_markup
 from lab.widgets.status import order
 
 RATIOS: Final = (
@@ -94,17 +95,17 @@ def run_facts(snapshot: Snapshot) -> None:
     st.html(_facts(snapshot))
 
 
-def _facts(snapshot: Snapshot) -> str:
+def _facts(snapshot: Snapshot) -> Markup:
     return _waiting_markup(snapshot) + facts_markup(_figures(snapshot)) + _checkpoint_markup(snapshot)
 
 
-def _waiting_markup(snapshot: Snapshot) -> str:
+def _waiting_markup(snapshot: Snapshot) -> Markup:
     """What was turned and acts from the next batch on, to be seen at once."""
     changes = ", ".join(f"{FIELDS[name].title} {value:g}" for name, value in snapshot.waiting.items())
-    return note_markup(f"From the next batch on: {changes}") if changes else ""
+    return note_markup(f"From the next batch on: {changes}") if changes else Markup()
 
 
-def _checkpoint_markup(snapshot: Snapshot) -> str:
+def _checkpoint_markup(snapshot: Snapshot) -> Markup:
     if snapshot.checkpoint is None or snapshot.run_id is None:
         return note_markup("The first checkpoint is written on Stop, or at the step set in the settings.")
     megabytes = snapshot.checkpoint.bytes / 1e6

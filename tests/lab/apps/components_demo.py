@@ -116,9 +116,10 @@ def train() -> None:
 
 def other() -> None:
     st.title("Another page")
-    cube(None, key="empty", seq=0, height=200)
+    st.fragment(lambda: cube(None, key="empty", seq=0, height=200))()
 
 
+@st.fragment
 def pair() -> None:
     st.title("Two cubes, one camera")
     outlined = [Ring("functional neighbor", EXPERT_COLORS["functional"], np.arange(448, 512))]
@@ -127,6 +128,7 @@ def pair() -> None:
         cube(picture, key=side, seq=0, height=300, camera="pair", label=side, rings=rings)
 
 
+@st.fragment
 def films() -> None:
     st.title("Two cubes that play together")
     numbers = []

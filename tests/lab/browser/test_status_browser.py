@@ -61,3 +61,6 @@ def test_a_camera_that_rests_while_a_press_is_on_its_way_is_told_too(
     button.click()
     expect(page.get_by_text("The next run uses:")).to_be_visible()
     expect(page).not_to_have_url(re.compile(f"^{told}$"))
+    names = [pair.partition("=")[0] for pair in page.url.partition("?")[2].split("&")]
+    assert len(names) == len(set(names))
+    assert set(names) >= {"radius", "cell", "camera"}

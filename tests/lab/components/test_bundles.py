@@ -50,3 +50,21 @@ def test_addresses_change_with_the_content_and_routes_serve_exactly_the_files() 
     addresses = {name: asset_url(name) for name in FILES}
     assert all(re.fullmatch(rf"assets/{name}\?v=[0-9a-f]{{16}}", url) for name, url in addresses.items())
     assert [route.path for route in asset_routes()] == [f"/assets/{name}" for name in FILES]  # type: ignore[attr-defined]
+
+
+def test_no_source_replaces_what_belongs_to_the_browser() -> None:
+    own = re.compile(r"\b(?:globalThis|window|self|document)(?:\.(\w+)|\[[^\]]*\])\s*(?:[?|&]{2})?=(?!=)")
+    for path in (FRONTEND / "src").rglob("*.js"):
+        text = path.read_text(encoding="utf-8")
+        assert set(own.findall(text)) <= {
+            "cellnetFeeds",
+            "cellnetPlotly",
+            "cellnetReports",
+        }, path
+        assert not re.search(
+            r"Object\.(assign|definePropert\w+)\(\s*(globalThis|window|self|document)", text
+        )
+        assert ".prototype." not in text, path
+        assert not re.search(
+            r"^\s*(setTimeout|clearTimeout|fetch|requestAnimationFrame)\s*=", text, re.M
+        ), path

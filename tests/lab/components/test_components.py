@@ -9,18 +9,23 @@ from streamlit.testing.v1 import AppTest
 
 def page_with_both() -> None:
     import numpy as np
+    import streamlit as st
 
     from lab.components import cube, curves
     from lab.figures.cube.scenes import scalar_scene
     from lab.figures.series import Curve, Mark, Panel
 
-    scene = scalar_scene((8, 8, 8), np.arange(512.0), label="norm")
-    picked = cube(scene, key="cube", seq=3, selected=7)
-    assert picked is None
-    steps = np.arange(5000)
-    panel = Panel("reconstruction", (Curve("train", steps, 1 / (1 + steps), "#0072B2"),), log=True)
-    curves([panel], key="curves", seq=3, marks=[Mark(10, "learning rate")], limit=200)
-    cube(None, key="empty", seq=0)
+    @st.fragment
+    def part() -> None:
+        scene = scalar_scene((8, 8, 8), np.arange(512.0), label="norm")
+        picked = cube(scene, key="cube", seq=3, selected=7)
+        assert picked is None
+        steps = np.arange(5000)
+        panel = Panel("reconstruction", (Curve("train", steps, 1 / (1 + steps), "#0072B2"),), log=True)
+        curves([panel], key="curves", seq=3, marks=[Mark(10, "learning rate")], limit=200)
+        cube(None, key="empty", seq=0)
+
+    part()
 
 
 def header(message: bytes) -> dict[str, Any]:

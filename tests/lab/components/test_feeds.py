@@ -65,9 +65,11 @@ def test_a_question_that_makes_no_sense_is_refused(client: TestClient, feed: str
 
 
 def page_with_words() -> None:
+    import streamlit as st
+
     from lab.components import live_markup
 
-    live_markup(lambda: ("<b>words</b>", "drawn from this"), key="words")
+    st.fragment(lambda: live_markup(lambda: ("<b>words</b>", "drawn from this"), key="words"))()
 
 
 def test_markup_is_drawn_by_the_script_and_can_be_asked_for() -> None:
@@ -83,11 +85,12 @@ VERSIONS = ["1"]
 
 
 def page_that_runs_again(pause: float) -> None:
+    import streamlit as st
     from test_feeds import VERSIONS
 
     from lab.components import run_when_newer
 
-    run_when_newer(lambda: VERSIONS[-1], key="part", pause=pause)
+    st.fragment(lambda: run_when_newer(lambda: VERSIONS[-1], key="part", pause=pause))()
 
 
 @pytest.mark.parametrize(("pause", "news"), [(0.0, ["2"]), (1e6, [])])

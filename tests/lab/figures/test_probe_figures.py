@@ -13,32 +13,32 @@ from cellnet.inspection.repair import measure_repair
 from cellnet.settings import preset, with_changes
 from cellnet.student.damage import Intervention
 from lab.figures.colors import EXPERT_COLORS
+from lab.figures.cube.cuts import Cut, View, lattice_scene
+from lab.figures.cube.scenes import Scene
 from lab.figures.cube.wiring import depth
-from lab.figures.probe import (
-    CellValues,
+from lab.figures.probe.cells import (
+    Fields,
     activity,
     by_depth,
-    cell_scene,
     change,
-    cosines,
-    costs_figure,
-    damage_panels,
     decades,
     depth_figure,
     difference,
-    explained_share,
-    lines_figure,
-    matrices_figure,
-    neighbors,
+    on_one_ramp,
     own_part,
-    pair_panels,
+    stacked,
+)
+from lab.figures.probe.compare import cosines, matrices_figure, pair_panels, state_cosines, states_figure
+from lab.figures.probe.damage import costs_figure, damage_panels
+from lab.figures.probe.panels import lines_figure
+from lab.figures.probe.sentence import (
+    explained_share,
     scatter_figure,
-    state_cosines,
-    states_figure,
     step_panels,
     strips_figure,
     surfaces_figure,
 )
+from lab.figures.probe.text import neighbors
 
 DIMENSIONS = (4, 5, 3)
 CELLS = list(product(range(4), range(5), range(3)))
@@ -98,13 +98,13 @@ def test_values_of_cells_are_root_mean_squares_over_channels() -> None:
     wide, other = states.astype(np.float64)[:, cell], reference.astype(np.float64)[:, cell]
     apart = [np.sqrt(((a - b) ** 2).mean()) for a, b in zip(wide, other, strict=True)]
     for found, first, expected in (
-        (activity(states), 0, [np.sqrt((row**2).mean()) for row in wide]),
-        (change(states), 1, [np.sqrt(((wide[t + 1] - wide[t]) ** 2).mean()) for t in range(T)]),
-        (own_part(states, reference), 0, apart),
-        (difference(reference, states, "apart"), 0, apart),
+        (activity(states, DIMENSIONS), 0, [np.sqrt((row**2).mean()) for row in wide]),
+        (change(states, DIMENSIONS), 1, [np.sqrt(((wide[t + 1] - wide[t]) ** 2).mean()) for t in range(T)]),
+        (own_part(states, reference, DIMENSIONS), 0, apart),
+        (difference(reference, states, DIMENSIONS, "apart"), 0, apart),
     ):
-        assert (found.first, found.last) == (first, T)
-        np.testing.assert_allclose(found.values[:, cell], expected, rtol=1e-5)
+        assert list(found) == list(range(first, T + 1))
+        np.testing.assert_allclose(stacked(found)[:, cell], expected, rtol=1e-5)
 
 
 def test_cosines_of_own_parts_leave_out_what_all_sentences_share() -> None:
@@ -127,29 +127,36 @@ def test_neighbors_know_their_rank_in_the_other_list() -> None:
     ]
 
 
+def cell_scene(shown: Fields, at: int, view: View) -> Scene:
+    return lattice_scene(shown[at], Cut.at_a_glance(view, DIMENSIONS))
+
+
 def test_a_scene_shows_one_step_on_a_ramp_for_all_steps() -> None:
-    shown = CellValues(np.abs(normal(2, N)), 1, "change", "magma")
-    scene = cell_scene(shown, DIMENSIONS, 2, "whole")
+    values = np.abs(normal(2, N))
+    shown = on_one_ramp(values, DIMENSIONS, "change", "magma", first=1)
+    scene = cell_scene(shown, 2, "whole")
     assert scene.legend.low == 0
-    assert scene.legend.high == pytest.approx(np.percentile(shown.values, 99))
+    assert scene.legend.high == pytest.approx(np.percentile(values, 99))
     cells = scene.geometry.cells
-    brightest = int(shown.values[1].argmax())
+    brightest = int(values[1].argmax())
     surface = DEPTHS == 0
     if surface[brightest]:
         assert scene.colors[cells == brightest].max() == scene.colors.max()
-    assert cell_scene(shown, DIMENSIONS, 1, "cut open").geometry.shown == 4 * 3 * 3
-    assert cell_scene(shown, DIMENSIONS, 1, "layers").geometry.spacing == (0.0, 0.0, 1.2)
+    assert cell_scene(shown, 1, "cut open").geometry.shown == 4 * 3 * 3
+    assert cell_scene(shown, 1, "layers").geometry.spacing == (0.0, 0.0, 1.2)
 
 
 def test_decades_end_four_below_the_largest() -> None:
     values = np.array([[0.0, 1e-9, 0.002], [0.02, 0.2, 20.0]], np.float32)
-    found = decades(CellValues(values, 1, "signal", "viridis"))
-    np.testing.assert_allclose(found.values, np.log10([[0.002, 0.002, 0.002], [0.02, 0.2, 20]]), rtol=1e-6)
-    assert found.low == pytest.approx(np.log10(0.002))
-    assert (found.first, found.label) == (1, "log10 of signal")
-    nothing = CellValues(np.zeros((1, N), np.float32), 0, "signal", "viridis")
+    found = decades(on_one_ramp(values, (3, 1, 1), "signal", "viridis", first=1))
+    np.testing.assert_allclose(
+        stacked(found), np.log10([[0.002, 0.002, 0.002], [0.02, 0.2, 20]]), rtol=1e-6
+    )
+    assert found[1].limits[0] == pytest.approx(np.log10(0.002))
+    assert (list(found), found[1].label) == ([1, 2], "log10 of signal")
+    nothing = on_one_ramp(np.zeros((1, N), np.float32), DIMENSIONS, "signal", "viridis")
     assert decades(nothing) is nothing
-    assert cell_scene(nothing, DIMENSIONS, 0, "whole").legend.high == 0
+    assert cell_scene(nothing, 0, "whole").legend.high == 0
 
 
 def test_step_panels_bring_the_chosen_sentence_to_the_front() -> None:
@@ -217,17 +224,18 @@ def test_maps_show_what_they_are_given_on_one_scale() -> None:
 
 
 def test_depths_and_matrices_are_written_into_their_cells_while_they_fit() -> None:
-    shown = change(normal(T + 1, N, C))
+    shown = change(normal(T + 1, N, C), DIMENSIONS)
     figure = validated(depth_figure(shown, DEPTHS))
-    np.testing.assert_allclose(figure.data[0].z, by_depth(shown.values, DEPTHS))
+    np.testing.assert_allclose(figure.data[0].z, by_depth(stacked(shown), DEPTHS))
     assert list(figure.data[0].x) == [1, 2]
     assert figure.data[0].texttemplate
     steps = np.zeros((2, N), np.float32)
     steps[1] = 0.01
-    log = validated(depth_figure(CellValues(steps, 0, "", "magma"), DEPTHS, log=True))
+    log = validated(depth_figure(on_one_ramp(steps, DIMENSIONS, "", "magma"), DEPTHS, log=True))
     np.testing.assert_allclose(log.data[0].z, [[np.nan, -2], [np.nan, -2]], rtol=1e-6)
     assert [list(row) for row in log.data[0].text] == [["0", "0.01"], ["0", "0.01"]]
-    wide = validated(depth_figure(CellValues(np.ones((61, N), np.float32), 0, "", "magma"), DEPTHS))
+    many = on_one_ramp(np.ones((61, N), np.float32), DIMENSIONS, "", "magma")
+    wide = validated(depth_figure(many, DEPTHS))
     assert wide.data[0].texttemplate is None
     matrices = validated(matrices_figure({"teacher": np.eye(3), "student": -np.eye(3)}))
     assert (matrices.layout.coloraxis.cmin, matrices.layout.coloraxis.cmax) == (-1.0, 1.0)

@@ -13,6 +13,8 @@ from cellnet.training import TrainingSession
 from lab.files.report import html_report, main
 from lab.training import Probe
 
+NAME = """<b>bold</b> "quoted' & {{ 1 + 1 }}"""
+
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
@@ -21,10 +23,10 @@ def runs(tmp_path: Path) -> Path:
     settings = small_settings(max_steps=10)
     data = made_up_data(settings, progress=lambda *_: None, should_stop=lambda: False)
     with RunStore(root) as store:
-        with TrainingSession.start(store, settings, data, name="<b>bold</b>") as session:
+        with TrainingSession.start(store, settings, data, name=NAME) as session:
             session.trainer.apply({"loss.diversity": 0.25})
             session.trainer.train()
-        store.update(session.run_id, note="1 < 2", tags=["kept"])
+        store.update(session.run_id, note="1 < 2", tags=["<i>kept"])
     return root
 
 
@@ -41,7 +43,10 @@ def test_a_report_holds_the_run_and_asks_for_nothing(runs: Path) -> None:
     assert report.count("plotly.js v") == 1
     assert "&lt;b&gt;bold" in outside
     assert "<b>bold" not in report
+    assert "{{ 1 + 1 }}" in outside
     assert "1 &lt; 2" in outside
+    assert "&lt;i&gt;kept" in outside
+    assert not re.search(r"<i>|<b>", outside)
     assert f"{explained:.3f}" in outside
     assert re.search(r"loss\.diversity</td><td>0</td><td>0\.1</td><td>0\.25", outside)
     assert "<li>after step 0: Diversity 0.1 \u2192 0.25</li>" in outside

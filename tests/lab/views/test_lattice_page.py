@@ -206,8 +206,8 @@ def test_a_link_says_where_to_look_from(run: str, page: str) -> None:
     camera = "1,2,3,4,5,6,0,0,1"
     first, *others = sent(open_page(page, camera=camera))
     assert first["start"] == camera
-    assert first["reports"]
-    assert not any(cube["start"] or cube["reports"] for cube in others)
+    assert first["reports_camera"]
+    assert not any(cube["start"] or cube["reports_camera"] for cube in others)
     app = open_page(page, camera="up,there")
     assert "It takes nine numbers" in app.warning[0].value
     assert sent(app)[0]["start"] is None

@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 
 
 def awaited(key: Hashable, version: Hashable, run: Callable[[], Value], *, name: str) -> Answer[Value]:
-    """Follow some work (see `Works.follow`); the fragment runs again when more is known.
+    """Return what is known of some work (see `Works.follow`); the fragment runs again when more is known.
 
     Args:
         key, version, run: see `Work`.

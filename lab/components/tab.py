@@ -6,5 +6,5 @@ import streamlit as st
 
 
 def tab() -> str:
-    """Name of the tab whose page is being drawn."""
+    """Return the name of the tab whose page is being drawn; only its own pages learn it."""
     return str(st.session_state.setdefault("tab", uuid4().hex))

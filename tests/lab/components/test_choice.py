@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 def page() -> None:
     import streamlit as st
 
-    from lab.widgets.choice import Choice
+    from lab.components.choice import Choice
 
     choice = Choice("cell")
     if st.button("click into the cube"):

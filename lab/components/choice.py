@@ -28,7 +28,7 @@ class Choice:
 
     @property
     def value(self) -> Any:
-        """What the widget stands at, or what was set since; None before either."""
+        """The value of the widget, or the one set since; None before either."""
         kept = self._kept
         kept.value = st.session_state.get(self.key, kept.value)
         return kept.value
