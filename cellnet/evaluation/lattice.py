@@ -81,7 +81,7 @@ def measure_lattice(
     The effective dimension is measured on as many of them as have 2**26 interior numbers together.
 
     Args:
-        model: the student, on ``device``, in evaluation mode.
+        model: the student, on ``device``.
         embeddings: of the sentences, n >= 1.
         device: where the work runs.
         batch_size: sentences in the cube at once; fewer of a large cube.

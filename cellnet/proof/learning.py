@@ -63,7 +63,8 @@ def prove_gradients(subject: Subject) -> Proof:
 
 def _total_loss(model: CellNet, embeddings: Tensor) -> Tensor:
     settings = model.settings
-    batch = LossInput(embeddings, model(embeddings), model.interior, settings.lattice.dimensions)
+    output = model(embeddings, refine=False, stop_early=False)
+    batch = LossInput(embeddings, output, model.interior, settings.lattice.dimensions)
     raw = {name: loss(batch) for name, loss in make_losses(settings.loss).items()}
     return total_loss(raw, torch.tensor([*loss_weights(settings.loss).values()], dtype=torch.float64))
 

@@ -262,8 +262,6 @@ class CellNet(SentenceEncoder, Student):
     ) -> CellNet:
         """Read what `save_pretrained` wrote, and attach a teacher if one is given.
 
-        The student is in evaluation mode, in which codes are refined (see `put_on_surface`).
-
         Raises:
             CheckpointError: if files are missing, damaged or do not fit each other.
             TeacherError: if the teacher is not of the kind that the student was trained with.
