@@ -39,7 +39,7 @@ def kept_bytes(settings: Settings) -> int:
     batch = torch.randn(settings.training.batch_size, settings.embedding.teacher_width)
     model.lattice.connections(batch.device)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        output = model(batch, refine=False, stop_early=False)
+        output = model.learn(batch)
         seen = LossInput(batch, output, model.interior, settings.lattice.dimensions)
         for loss in make_losses(settings.loss).values():
             loss(seen)
