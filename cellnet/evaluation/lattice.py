@@ -12,7 +12,6 @@ from cellnet.evaluation.intervals import Numbers
 from cellnet.evaluation.neighbors import Progress
 from cellnet.evaluation.scores import errors_and_cosines, host
 from cellnet.inspection.similarity import ExpertMeasures, measure_experts
-from cellnet.lattice.sums import take_rows
 from cellnet.measures import Embeddings, parts, rows_to_tensor
 from cellnet.student.damage import Intervention
 from cellnet.student.experts import EXPERTS
@@ -81,7 +80,7 @@ def measure_lattice(
     The effective dimension is measured on as many of them as have 2**26 interior numbers together.
 
     Args:
-        model: the student, on ``device``, in evaluation mode.
+        model: the student, on ``device``.
         embeddings: of the sentences, n >= 1.
         device: where the work runs.
         batch_size: sentences in the cube at once; fewer of a large cube.
@@ -100,8 +99,8 @@ def measure_lattice(
         output = model.carry(surface, stop_early=False)
         intact[rows] = host(errors_and_cosines(output.embeddings, target)[0])
         if rows.start < moved_on:
-            change = (output.lattice.final - output.lattice.initial)[: moved_on - rows.start]
-            moved.append(take_rows(change.transpose(0, 1), model.interior).transpose(0, 1).flatten(1))
+            start, end = (x.of(model.interior) for x in (output.lattice.start, output.lattice.end))
+            moved.append((end - start).transpose(0, 1)[: moved_on - rows.start].flatten(1))
         for name in EXPERTS:
             answer = model.carry(surface, intervention=Intervention(silenced={name})).embeddings
             silenced[name][rows] = host(errors_and_cosines(answer, target)[0])

@@ -84,8 +84,8 @@ def carry(
         )
         lattice = output.lattice
         readouts = [
-            model.codec.decode(model.extractor(states, lattice.initial))
-            for states in (lattice.initial, *(step.states for step in lattice.trace))
+            model.codec.decode(model.extractor(states, lattice.start))
+            for states in (lattice.start, *(step.after for step in lattice.trace))
         ]
         yield Carried(rows, teacher, output, torch.stack(readouts, dim=1))
 

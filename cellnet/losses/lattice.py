@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cellnet.errors import TrainingError
-from cellnet.lattice.sums import take_rows
 from cellnet.losses.base import Loss, LossInput
 from cellnet.settings import LossSettings
 
@@ -48,8 +47,7 @@ class EmergenceLoss(Loss):
                 f"the emergence loss needs a batch of at least {_SMALLEST_EMERGENCE_BATCH}, got {size}"
             )
         start, final = (
-            take_rows(states.transpose(0, 1), batch.interior).float().transpose(0, 1)
-            for states in (lattice.initial, lattice.final)
+            states.of(batch.interior).float().transpose(0, 1) for states in (lattice.start, lattice.end)
         )
         change = final - start
         centered = (change - change.mean(dim=0)).flatten(1)

@@ -63,7 +63,8 @@ def prove_gradients(subject: Subject) -> Proof:
 
 def _total_loss(model: CellNet, embeddings: Tensor) -> Tensor:
     settings = model.settings
-    batch = LossInput(embeddings, model(embeddings), model.interior, settings.lattice.dimensions)
+    output = model.learn(embeddings)
+    batch = LossInput(embeddings, output, model.interior, settings.lattice.dimensions)
     raw = {name: loss(batch) for name, loss in make_losses(settings.loss).items()}
     return total_loss(raw, torch.tensor([*loss_weights(settings.loss).values()], dtype=torch.float64))
 
@@ -169,8 +170,8 @@ def prove_not_identity(subject: Subject) -> Proof:
     name = "not the identity"
     model, target = subject.model, subject.embeddings
     output = model(target)
-    start = output.lattice.initial
-    change = float((output.lattice.final - start).norm() / start.norm())
+    start, end = output.lattice.start, output.lattice.end
+    change = float((end.rows - start.rows).norm() / start.rows.norm())
     if subject.fresh:
         return Proof(
             name,

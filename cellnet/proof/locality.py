@@ -15,7 +15,7 @@ from cellnet.student.cube import Lattice3D
 def _starts(subject: Subject) -> tuple[Tensor, Tensor]:
     """Return states (3, N, C) and a mask (3, N) of one cell each: a corner, in a face, the center."""
     x, y, z = subject.settings.lattice.dimensions
-    states = subject.awake.mapper(subject.awake.codec.encode(subject.embeddings[:3]))
+    states = subject.awake.mapper(subject.awake.codec.encode(subject.embeddings[:3])).linear
     mask = torch.zeros(states.shape[:2], dtype=torch.bool)
     for sample, (a, b, c) in enumerate(((0, 0, 0), (0, y // 2, z // 2), (x // 2, y // 2, z // 2))):
         mask[sample, (a * y + b) * z + c] = True

@@ -303,7 +303,7 @@ def _count(settings: Settings, steps: int) -> _StateCost:
     small = settings.replace(lattice=_small_lattice(settings).model_dump())
     with torch.device("meta"):
         lattice = Lattice3D(small)
-    lattice.to_empty(device="cpu").train()
+    lattice.to_empty(device="cpu")
     for tensor in (*lattice.parameters(), *lattice.buffers()):
         tensor.detach().zero_()
     own = {parameter.untyped_storage().data_ptr() for parameter in lattice.parameters()}
@@ -316,7 +316,7 @@ def _count(settings: Settings, steps: int) -> _StateCost:
     states = torch.zeros(_SMALL_BATCH, _SMALL.cell_count, settings.model.state_size)
     keeping = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
     with keeping, _FlopCounter() as counter:
-        lattice(states, steps=steps)
+        lattice(states, steps=steps, stop_early=False)
     count = _SMALL_BATCH * _SMALL.cell_count
     kept_bytes = sum(storage.nbytes() for place, storage in kept.items() if place not in own)
     return _StateCost(counter.total / count, kept_bytes / count)

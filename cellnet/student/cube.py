@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from cellnet.lattice.cells import CellValues
 from cellnet.lattice.chunker import AdaptiveChunker
 from cellnet.lattice.connections import ConnectionIndex
 from cellnet.lattice.geometry import TIERS
-from cellnet.lattice.sums import take_rows
 from cellnet.settings import LatticeSettings, Settings
 from cellnet.student.damage import Damage, Intervention
 from cellnet.student.experts import EXPERTS, GatingNetwork, TierNeighborhood, expert_settings
@@ -37,17 +37,32 @@ def _soft_normalization(size: int) -> nn.RMSNorm:
 
 @dataclass(frozen=True)
 class StepTrace:
-    """What one step did, in linear cell order.
+    """The record of one step.
 
     Attributes:
-        states: states after the step, (B, N, C); those that the next step starts from.
-        gate: weight of each expert, (B, N, E), in the order of the table.
-        changes: what each expert proposed, before the gate, (B, N, E, C).
+        after: states after the step, C numbers for each cell; those that the next step starts from.
+        weights: weight of each expert, in the order of the table.
+        proposals: proposal of each expert before the gate, C numbers for each cell.
     """
 
-    states: Float[Tensor, "batch cells channels"]
-    gate: Float[Tensor, "batch cells experts"]
-    changes: Float[Tensor, "batch cells experts channels"]
+    after: CellValues
+    weights: CellValues
+    proposals: tuple[CellValues, ...]
+
+    @property
+    def states(self) -> Float[Tensor, "batch cells channels"]:
+        """States after the step, (B, N, C), in linear order."""
+        return self.after.linear
+
+    @property
+    def gate(self) -> Float[Tensor, "batch cells experts"]:
+        """Weight of each expert, (B, N, E), in linear order."""
+        return self.weights.linear
+
+    @property
+    def changes(self) -> Float[Tensor, "batch cells experts channels"]:
+        """Proposal of each expert, before the gate, (B, N, E, C), in linear order."""
+        return torch.stack([proposal.linear for proposal in self.proposals], dim=2)
 
 
 @dataclass(frozen=True)
@@ -55,25 +70,36 @@ class LatticeOutput:
     """The result of a run of the lattice.
 
     Attributes:
-        initial: states that the first step starts from, (B, N, C).
-        final: states after the last step, (B, N, C).
+        start: states that the first step starts from, C numbers for each cell.
+        end: states after the last step.
         relative_change: rms(s_t+1 - s_t) / rms(s_t) of each sample at each step taken, (steps, B).
         converged: whether the run stopped before T steps because the states had settled.
         trace: one entry per step, empty unless asked for.
     """
 
-    initial: Float[Tensor, "batch cells channels"]
-    final: Float[Tensor, "batch cells channels"]
+    start: CellValues
+    end: CellValues
     relative_change: Float[Tensor, "steps batch"]
     converged: bool
     trace: tuple[StepTrace, ...]
+
+    @property
+    def initial(self) -> Float[Tensor, "batch cells channels"]:
+        """States that the first step starts from, (B, N, C), in linear order."""
+        return self.start.linear
+
+    @property
+    def final(self) -> Float[Tensor, "batch cells channels"]:
+        """States after the last step, (B, N, C), in linear order."""
+        return self.end.linear
 
 
 class Lattice3D(nn.Module):
     """The cube.
 
     Inside, cells come first and in the order of the connection index: states are (N, B, C), so that
-    a neighbor is one contiguous row. Outside, states are (B, N, C) in linear order.
+    a neighbor is one contiguous row. Outside, states are (B, N, C) in linear order, or `CellValues`, which
+    are re-ordered once, where they enter.
 
     Attributes:
         tier_of: the tier that each expert reads, by the expert's name, in the order of the gate.
@@ -130,7 +156,7 @@ class Lattice3D(nn.Module):
 
     def forward(
         self,
-        states: Float[Tensor, "batch cells channels"],
+        states: Float[Tensor, "batch cells channels"] | CellValues,
         *,
         steps: int | None = None,
         keep_trace: bool = False,
@@ -140,7 +166,7 @@ class Lattice3D(nn.Module):
         """Run the lattice.
 
         Args:
-            states: (B, N, C) in linear cell order.
+            states: (B, N, C) in linear order, or as `CellValues`.
             steps: number of steps; by default the setting.
             keep_trace: whether to keep states, gate weights and proposals of every step.
             intervention: damage done to the cube on the way; all steps are made then.
@@ -154,12 +180,16 @@ class Lattice3D(nn.Module):
             ValueError: if the intervention names cells or steps that there are not.
         """
         index = self.connections(states.device)
+        if not isinstance(states, CellValues):
+            states = CellValues.from_linear(states)
         steps = self.settings.model.steps if steps is None else steps
         damage = Damage(intervention, index, steps)
         may_stop = stop_early and not damage.acts
         threshold = self.settings.model.convergence_threshold if may_stop else 0.0
-        current = damage.before(take_rows(states.transpose(0, 1), index.order), 0)
-        initial = _to_linear_order(current, index) if damage.acts else states
+        start = damage.before(states.of(index.order), 0)
+        # A node of its own: the gradients of the steps are summed before those of what else reads the
+        # start, so that the rounding of a seeded curve does not depend on who reads it.
+        current = start.view_as(start)
         changes, trace, converged = [], [], False
         for step in range(steps):
             before = current
@@ -174,14 +204,14 @@ class Lattice3D(nn.Module):
             changes.append(_relative_change(before, current))
             current = damage.before(current, step + 1)
             if keep_trace:
-                trace.append(self._traced(current, gate, proposals, index))
+                after, weights, *proposed = (CellValues(x, index.rank) for x in (current, gate, *proposals))
+                trace.append(StepTrace(after, weights, tuple(proposed)))
             if threshold and step + 1 < steps and bool((changes[-1] < threshold).all()):
                 converged = True
                 break
-        relative_change = torch.stack(changes) if changes else states.new_zeros(0, len(states))
-        return LatticeOutput(
-            initial, _to_linear_order(current, index), relative_change, converged, tuple(trace)
-        )
+        relative_change = torch.stack(changes) if changes else start.new_zeros(0, start.shape[1])
+        first, last = CellValues(start, index.rank), CellValues(current, index.rank)
+        return LatticeOutput(first, last, relative_change, converged, tuple(trace))
 
     def _step(
         self, states: Tensor, index: ConnectionIndex, silenced: Set[str]
@@ -198,13 +228,6 @@ class Lattice3D(nn.Module):
                 states = torch.addcmul(states, gate[..., place : place + 1], proposals[place])
         return states, gate, proposals
 
-    @staticmethod
-    def _traced(
-        states: Tensor, gate: Tensor, proposals: tuple[Tensor, ...], index: ConnectionIndex
-    ) -> StepTrace:
-        changes = torch.stack(proposals, dim=2)
-        return StepTrace(*(_to_linear_order(x, index) for x in (states, gate, changes)))
-
 
 def _relative_change(before: Tensor, after: Tensor) -> Tensor:
     """Return rms(after - before) / rms(before) of each sample, (B,), for states (N, B, C)."""
@@ -215,8 +238,3 @@ def _relative_change(before: Tensor, after: Tensor) -> Tensor:
     )
     relative: Tensor = change / start.clamp_min(tiny)
     return relative
-
-
-def _to_linear_order(values: Tensor, index: ConnectionIndex) -> Tensor:
-    """Bring (N, B, ...) in engine order to (B, N, ...) in linear order."""
-    return take_rows(values, index.rank).transpose(0, 1)

@@ -225,11 +225,14 @@ class CellNet(SentenceEncoder, Student):
         stop_early: bool = True,
     ) -> StudentOutput:
         """Carry surfaces (B, n, n) through the cube; see `Lattice3D.forward` for the options."""
-        states = self.mapper(surface_in)
         lattice = self.lattice(
-            states, steps=steps, keep_trace=keep_trace, intervention=intervention, stop_early=stop_early
+            self.mapper(surface_in),
+            steps=steps,
+            keep_trace=keep_trace,
+            intervention=intervention,
+            stop_early=stop_early,
         )
-        surface_out = self.extractor(lattice.final, lattice.initial)
+        surface_out = self.extractor(lattice.end, lattice.start)
         return StudentOutput(self.codec.decode(surface_out), surface_in, surface_out, lattice)
 
     def parameter_counts(self) -> dict[str, int]:
@@ -261,8 +264,6 @@ class CellNet(SentenceEncoder, Student):
         cls, folder: Path | str, device: torch.device | str = "cpu", teacher: Teacher | None = None
     ) -> CellNet:
         """Read what `save_pretrained` wrote, and attach a teacher if one is given.
-
-        The student is in evaluation mode, in which codes are refined (see `put_on_surface`).
 
         Raises:
             CheckpointError: if files are missing, damaged or do not fit each other.

@@ -8,8 +8,10 @@ from cli_runner import Cli
 
 from cellnet.checkpoints import load_checkpoint, unpack
 from cellnet.errors import CheckpointError, RunError
+from cellnet.inspection import inspect
 from cellnet.runs import RunStore
 from cellnet.runs.loading import _changes, load_model
+from cellnet.teacher import Teacher
 
 
 def test_probe_tells_what_happens_to_a_sentence(trained: Cli) -> None:
@@ -157,3 +159,17 @@ def test_probe_can_refine_the_code(trained: Cli) -> None:
     )
     assert refined["cosine_per_step"][-1] == pytest.approx(refined["cosine"], abs=1e-6)
     assert refined["surface"] != plain["surface"]
+
+
+def test_probe_shows_the_cube_that_an_inspection_shows(trained: Cli) -> None:
+    text, flag = "A red dog runs.", ("--embedding.refinement_steps", 3)
+    probe = trained.json("probe", "latest", text, "--runs", trained.runs, *flag)["probes"][0]
+    loaded = load_model("latest", trained.runs)
+    taught = Teacher.load(loaded.settings.embedding, torch.device("cpu")).encode([text])
+    inside = inspect(loaded.model.refining(3), taught)
+    np.testing.assert_array_equal(probe["surface"]["in"]["values"], inside.surface_in[0])
+    np.testing.assert_array_equal(probe["surface"]["out"]["values"], inside.surface_out[0, ..., 0])
+    np.testing.assert_array_equal(probe["cosine_per_step"], inside.cosine[0])
+    np.testing.assert_array_equal(probe["relative_change_per_step"], inside.relative_change[0])
+    masses = inside.gate[0].mean(axis=(0, 1))
+    np.testing.assert_array_equal([*probe["gate_mass"].values()], masses)

@@ -20,8 +20,8 @@ ROWS = 3
 
 
 def refining(training: bool) -> CellNet:
-    """A student whose codes are refined and that would stop early, in training or evaluation mode."""
-    model = make(**{"embedding.refinement_steps": 3, "model.convergence_threshold": 0.0})
+    """A student whose codes are refined and that stops early if it may, in training or evaluation mode."""
+    model = make(**{"embedding.refinement_steps": 3, "model.convergence_threshold": 0.99})
     model.start_from(fit_pca(embeddings(60)))
     generator = torch.Generator().manual_seed(2)
     torch.nn.init.normal_(model.codec.from_channels.weight, std=0.05, generator=generator)
@@ -108,6 +108,20 @@ def test_measures_of_experts_and_lattice_are_of_that_cube(training: bool) -> Non
     errors, _ = errors_and_cosines(torch.from_numpy(reference["answer"]), torch.from_numpy(rows))
     np.testing.assert_allclose(measures.intact_error, errors.numpy(), rtol=1e-4)
     np.testing.assert_allclose(measures.experts.gate_mean, gate_mean, rtol=1e-5)
+    assert model.training is training
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("training", [False, True])
+def test_a_forward_pass_refines_and_stops_early_unless_told_otherwise(training: bool) -> None:
+    model, batch = refining(training), torch.from_numpy(embeddings(ROWS))
+    output, surfaces = model(batch), refining(False).put_on_surface(batch)
+    assert output.lattice.converged
+    assert torch.equal(output.surface_in, surfaces)
+    assert torch.equal(output.embeddings, refining(False).carry(surfaces).embeddings)
+    whole = model(batch, stop_early=False).lattice
+    assert not whole.converged
+    assert len(whole.relative_change) == model.settings.model.steps
     assert model.training is training
 
 

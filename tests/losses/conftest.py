@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from cellnet.lattice.cells import CellValues
 from cellnet.losses import LossInput
 from cellnet.student.cube import LatticeOutput
 from cellnet.student.student import StudentOutput
@@ -33,7 +34,8 @@ def _make_batch(
     initial = torch.randn(size, 60, 2) if initial is None else initial
     final = torch.randn(size, 60, 2) if final is None else final
     relative_change = torch.rand(3, size) if relative_change is None else relative_change
-    lattice = LatticeOutput(initial, final, relative_change, False, ())
+    start, end = (CellValues.from_linear(states) for states in (initial, final))
+    lattice = LatticeOutput(start, end, relative_change, False, ())
     output = StudentOutput(answer, torch.zeros(size, 4, 4), torch.zeros(size, 4, 4, 2), lattice)
     return LossInput(target, output, torch.tensor(INTERIOR), DIMENSIONS)
 

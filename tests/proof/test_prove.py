@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from cellnet import Proof, prove
 from cellnet.errors import DataError
+from cellnet.lattice.cells import CellValues
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.proof.exactness import prove_reference
 from cellnet.proof.geometry import dense_masks, displacements, small_enough, spread
@@ -141,7 +142,7 @@ class OneStep(Lattice3D):
 
     def forward(
         self,
-        states: Tensor,
+        states: Tensor | CellValues,
         *,
         steps: int | None = None,
         keep_trace: bool = False,
@@ -189,7 +190,7 @@ class Whispering(nn.Module):
         super().__init__()
         self.inner = inner
 
-    def forward(self, states: Tensor, initial: Tensor) -> Tensor:
+    def forward(self, states: CellValues, initial: CellValues) -> Tensor:
         answer: Tensor = self.inner(states, initial)
         return answer + 1e-9 * answer.mean(dim=0)
 

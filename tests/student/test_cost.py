@@ -28,7 +28,7 @@ CHANGES: list[dict[str, Any]] = [
 
 def kept_bytes(settings: Settings) -> int:
     """Bytes of all different buffers that a forward pass and its losses keep for the backward pass."""
-    model = CellNet(settings).train()
+    model = CellNet(settings)
     own = {x.untyped_storage().data_ptr() for x in (*model.parameters(), *model.buffers())}
     kept: dict[int, torch.UntypedStorage] = {}
 
@@ -39,7 +39,8 @@ def kept_bytes(settings: Settings) -> int:
     batch = torch.randn(settings.training.batch_size, settings.embedding.teacher_width)
     model.lattice.connections(batch.device)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        seen = LossInput(batch, model(batch), model.interior, settings.lattice.dimensions)
+        output = model.learn(batch)
+        seen = LossInput(batch, output, model.interior, settings.lattice.dimensions)
         for loss in make_losses(settings.loss).values():
             loss(seen)
     return sum(storage.nbytes() for place, storage in kept.items() if place not in own)

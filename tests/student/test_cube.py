@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from cellnet.lattice.cells import CellValues
 from cellnet.lattice.geometry import TIERS, Tier
 from cellnet.settings import Settings
 from cellnet.student.cube import Lattice3D
@@ -300,6 +301,23 @@ def test_normalization_keeps_the_size_of_small_states_and_bounds_that_of_large_o
     half, huge = normalize(0.5 * state).norm() / state.norm(), normalize(1e6 * state).norm() / state.norm()
     assert 0.5 < half < 0.6
     assert abs(huge - 5.0**0.5) < 1e-6
+
+
+@pytest.mark.parametrize("morton", [True, False])
+def test_the_order_in_which_states_come_does_not_matter(morton: bool) -> None:
+    cube = make(lattice={"enable_morton_encoding": morton})
+    states = random_states(cube)
+    order = torch.randperm(states.shape[1], generator=torch.Generator().manual_seed(4))
+    with torch.no_grad():
+        one = cube(states, keep_trace=True)
+        other = cube(CellValues(states.transpose(0, 1)[order], torch.argsort(order)), keep_trace=True)
+    assert torch.equal(one.initial, states)
+    assert torch.equal(other.initial, states)
+    assert torch.equal(one.final, other.final)
+    for a, b in zip(one.trace, other.trace, strict=True):
+        assert torch.equal(a.states, b.states)
+        assert torch.equal(a.gate, b.gate)
+        assert torch.equal(a.changes, b.changes)
 
 
 def test_a_run_ends_early_only_when_asked_and_only_when_settled() -> None:

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from cellnet.errors import CheckpointError, SettingsError
+from cellnet.lattice import cells
+from cellnet.lattice.sums import take_rows
 from cellnet.settings import Settings
 from cellnet.student.codec import fit_pca
 from cellnet.student.damage import Intervention
@@ -50,9 +53,24 @@ def test_forward_gives_all_its_parts() -> None:
     assert found.surface_out.shape == (3, 4, 4, 6)
     assert found.lattice.final.shape == (3, 64, 6)
     assert len(found.lattice.trace) == 2
-    read = model.extractor(found.lattice.final, found.lattice.initial)
+    read = model.extractor(found.lattice.end, found.lattice.start)
     torch.testing.assert_close(found.embeddings, model.codec.decode(read))
     assert model.interior.tolist() == [21, 22, 25, 26, 37, 38, 41, 42]
+
+
+def test_cells_are_reordered_where_a_code_enters_and_where_it_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, taken = randomized(make_settings()), []
+
+    def count(values: Tensor, rows: Tensor) -> Tensor:
+        taken.append(len(rows))
+        return take_rows(values, rows)
+
+    monkeypatch.setattr(cells, "take_rows", count)
+    model(torch.randn(3, 20), keep_trace=True)
+    placed = len(model.extractor.cells)
+    assert taken == [64, placed, placed]  # all cells once; then those of the surface, at end and start
 
 
 def test_an_untrained_student_is_pca_of_its_width() -> None:

@@ -326,7 +326,7 @@ def test_validation_measures_the_held_out_data_and_trains_nothing() -> None:
     assert not again.improved
     with torch.no_grad():
         y = torch.from_numpy(trainer.data.validation)
-        answer = trainer.model.eval()(y).embeddings.double().numpy()
+        answer = trainer.model(y).embeddings.double().numpy()
     y64 = trainer.data.validation.astype(np.float64)
     expected = 1 - ((answer - y64) ** 2).sum() / ((y64 - y64.mean(axis=0)) ** 2).sum()
     assert event.measures.explained_variance == pytest.approx(expected, rel=1e-5)

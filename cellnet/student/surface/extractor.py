@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cellnet.lattice.cells import CellValues
 from cellnet.lattice.geometry import coordinates
-from cellnet.lattice.sums import take_rows
 from cellnet.settings import Settings
 from cellnet.student.surface.placement import Placement
 
@@ -54,15 +54,13 @@ class LatticeToEmbeddingExtractor(nn.Module):
             self.weight = nn.Parameter(share[order].repeat(1, settings.model.state_size))
 
     def forward(
-        self,
-        states: Float[Tensor, "batch cells channels"],
-        initial: Float[Tensor, "batch cells channels"],
+        self, states: CellValues, initial: CellValues
     ) -> Float[Tensor, "batch {self.size} {self.size} channels"]:
-        """Map states (B, N, C), and those that the first step started from, to surfaces (B, n, n, C)."""
-        batch, _, channels = states.shape
-        after, before = (take_rows(x.transpose(0, 1), self.cells) for x in (states, initial))
+        """Map states, and those that the first step started from, to surfaces (B, n, n, C)."""
+        after, before = states.of(self.cells), initial.of(self.cells)
+        _, batch, channels = after.shape
         read = torch.cat([after[..., :1], after[..., 1:] - before[..., 1:]], dim=-1)
-        weighted = read * self.weight.to(states.dtype).unsqueeze(1)
+        weighted = read * self.weight.to(read.dtype).unsqueeze(1)
         rows = weighted.new_zeros(self.size**2, batch, channels)
         rows = rows.index_add(0, self.coordinate, weighted)
         surface: Tensor = rows.transpose(0, 1).unflatten(1, (self.size, self.size))

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cellnet.lattice.sums import take_rows
+from cellnet.lattice.cells import CellValues
 from cellnet.settings import Settings
 from cellnet.student.layers import FeatureLinear
 from cellnet.student.surface.placement import Placement
@@ -77,12 +77,12 @@ class EmbeddingToLatticeMapper(nn.Module):
         others = everything[~torch.isin(everything, placement.cells)]
         self.volume = VolumeStateInitializer(len(others), size)
         self.register_buffer("coordinate", placement.coordinate, persistent=False)
-        # Placed cells and the others lie one behind the other; this brings them to linear order.
+        # Placed cells and the others lie one behind the other: the place of each linear index.
         position = torch.argsort(torch.cat([placement.cells, others]))
         self.register_buffer("position", position, persistent=False)
 
-    def forward(self, surface: Float[Tensor, "batch edge edge"]) -> Float[Tensor, "batch cells channels"]:
-        """Map surfaces (B, n, n) to states (B, N, C)."""
+    def forward(self, surface: Float[Tensor, "batch edge edge"]) -> CellValues:
+        """Map surfaces (B, n, n) to states, C numbers for each cell."""
         values = surface.flatten(1)
         lifted = values[:, self.coordinate].unsqueeze(-1) * self.lift
         if self.mixture is not None:
@@ -90,4 +90,4 @@ class EmbeddingToLatticeMapper(nn.Module):
             lifted = lifted + F.pad(mixed, (1, 0))
         placed = self.positional_encoding(lifted)
         both = torch.cat([placed, self.volume(len(surface)).to(placed.dtype)], dim=1)
-        return take_rows(both.transpose(0, 1), self.position).transpose(0, 1)
+        return CellValues(both.transpose(0, 1), self.position)

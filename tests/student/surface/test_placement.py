@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 
+from cellnet.lattice.cells import CellValues
 from cellnet.lattice.geometry import coordinates
 from cellnet.settings import Settings, with_changes
 from cellnet.student.surface import (
@@ -154,8 +155,8 @@ def test_each_placed_cell_holds_the_value_of_its_own_coordinate() -> None:
     placed, mapper, _ = untrained(make(dimensions, "faces"))
     surface = torch.randn(2, placed.size, placed.size)
     with torch.no_grad():
-        states = mapper(surface)
-        moved = mapper(surface + 1.0)
+        states = mapper(surface).linear
+        moved = mapper(surface + 1.0).linear
     assert states.shape == (2, 120, 5)
     encoding = mapper.positional_encoding.vectors.detach()
     holds = dict(zip(placed.cells.tolist(), range(len(placed.cells)), strict=True))
@@ -179,7 +180,7 @@ def test_extraction_is_the_weighted_sum_over_cells_that_share_a_coordinate(extra
         if extraction != "surface_mean":
             extractor.weight.copy_(torch.randn(len(extractor.weight), 5))
         states, initial = torch.randn(2, 2, 60, 5)
-        found = extractor(states, initial)
+        found = extractor(CellValues.from_linear(states), CellValues.from_linear(initial))
     expected = torch.zeros(2, 4, 4, 5)
     read = torch.cat([states[..., :1], (states - initial)[..., 1:]], dim=-1)
     for cell, coordinate, weight in zip(
@@ -200,7 +201,7 @@ def test_a_whole_surface_is_lifted_onto_each_placed_cell_and_channel_0_stays_its
     assert mapper.mixture is not None
     surface = torch.randn(2, placed.size, placed.size)
     with torch.no_grad():
-        states = mapper(surface)[:, placed.cells]
+        states = mapper(surface).linear[:, placed.cells]
         values = surface.flatten(1)
         own = values[:, placed.coordinate, None] * mapper.lift + mapper.positional_encoding.vectors
         mixture = mapper.mixture.weight.unflatten(0, (len(placed.cells), 4))
