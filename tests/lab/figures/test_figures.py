@@ -7,11 +7,11 @@ import pytest
 
 from cellnet.runs import ChangeRecord
 from cellnet.settings import preset, with_changes
+from cellnet.training.metrics import TRAIN_NAMES, VALIDATION_NAMES
 from lab.figures.cube.glance import COLORINGS, VIEWS, Coloring, View, cube_film
 from lab.figures.curves import loss_panels, step_marks, trailing_mean
 from lab.figures.words import duration, gain, tier_report
 from lab.training import CubeFrame, History, Phase, Preparation, Snapshot
-from lab.training.snapshot import TRAIN_NAMES, VALIDATION_NAMES
 from lab.widgets.markup import progress_share, status_facts, status_markup, tier_markup
 
 
