@@ -128,7 +128,7 @@ class Lattice3D(nn.Module):
         old = self.settings.lattice
         if (lattice.dimensions, lattice.boundary) != (old.dimensions, old.boundary):
             raise ValueError("dimensions and boundary are fixed for the life of a lattice")
-        self.settings = self.settings.replace(lattice=lattice.model_dump())
+        self.settings = self.settings.model_copy(update={"lattice": lattice})
 
     def borrow_connections(self, other: Lattice3D) -> None:
         """Use what another lattice has built, as far as its settings and device are the same."""

@@ -18,7 +18,6 @@ from cellnet.errors import CheckpointError, SettingsError
 from cellnet.lattice.geometry import surface_mask
 from cellnet.settings import (
     EmbeddingSettings,
-    LatticeSettings,
     Settings,
     load_toml,
     save_toml,
@@ -117,11 +116,6 @@ class CellNet(SentenceEncoder, Student):
         """Return the settings of the teacher and the codec."""
         return self.settings.embedding
 
-    def set_lattice(self, lattice: LatticeSettings) -> None:
-        """Use other distance ratios from now on; no parameter changes (see `Lattice3D.set_lattice`)."""
-        self.lattice.set_lattice(lattice)
-        self.settings = self.settings.replace(lattice=lattice.model_dump())
-
     def refining(self, steps: int) -> CellNet:
         """Return this student, sharing its weights, with another ``embedding.refinement_steps``.
 
@@ -140,18 +134,15 @@ class CellNet(SentenceEncoder, Student):
                 f"that of this cube has {self.code_width:,}; set it to 0"
             )
 
-    def set_temperature(self, temperature: float) -> None:
-        """Use another gate temperature from now on."""
-        gate = self.settings.gate.replace(temperature=temperature)
-        self.lattice.gate.temperature.fill_(temperature)
-        self.settings = self.settings.replace(gate=gate.model_dump())
-
     def follow(self, settings: Settings) -> None:
-        """Take over the distance ratios and the gate's temperature of other settings."""
-        if settings.gate != self.settings.gate:
-            self.set_temperature(settings.gate.temperature)
-        if settings.lattice != self.settings.lattice:
-            self.set_lattice(settings.lattice)
+        """Use settings that differ in live ones from now on; no parameter changes.
+
+        Raises:
+            ValueError: if the dimensions or the boundary of the lattice differ.
+        """
+        self.lattice.set_lattice(settings.lattice)
+        self.lattice.gate.temperature.fill_(settings.gate.temperature)
+        self.settings = settings
 
     def learn(self, embeddings: Float[Tensor, "batch width"], *, body_rests: bool = False) -> StudentOutput:
         """Carry teacher embeddings (B, D) through the cube, or past it while it rests."""

@@ -25,9 +25,9 @@ class Command(Enum):
 
 @dataclass(frozen=True)
 class Changes:
-    """Live changes, ``{"group.key": value}``, already validated."""
+    """The settings from the next batch on, already validated."""
 
-    values: Mapping[str, Any]
+    settings: Settings
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class ControlQueue:
             )
         with self._lock:
             self._requested = with_changes(self._requested, values)
-            self._orders.put(Changes(dict(values)))
+            self._orders.put(Changes(self._requested))
 
     def call(self, function: Callable[[], Result]) -> Future[Result]:
         """Ask for a call between two batches; once training has ended the answer is a `TrainingError`."""

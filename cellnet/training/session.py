@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from statistics import median_high
 from types import TracebackType
 from typing import Any, Self, cast
@@ -31,6 +30,7 @@ from cellnet.training.events import (
     ValidationEvent,
 )
 from cellnet.training.fork import describe_fork, fork_settings
+from cellnet.training.metrics import train_metrics, validation_metrics
 from cellnet.training.trainer import EmbeddingTrainer
 
 _SECONDS_BETWEEN_WRITES = 0.5
@@ -248,10 +248,10 @@ class TrainingSession:
                 self._seconds.append(event.seconds)
                 self._slow += event.too_slow
                 if event.step % self.trainer.settings.logging.metrics_every == 0:
-                    self._rows.append((event.step, "train", _step_metrics(event)))
+                    self._rows.append((event.step, "train", train_metrics(event)))
             case ValidationEvent():
                 self.last_validation = event
-                self._rows.append((event.step, "validation", _validation_metrics(event)))
+                self._rows.append((event.step, "validation", validation_metrics(event)))
             case ChangeEvent():
                 self.store.log_change(self.run_id, event.step, event.key, event.old, event.new)
             case CheckpointEvent():
@@ -282,18 +282,3 @@ def _load_weights(trainer: EmbeddingTrainer, weights: Mapping[str, Tensor]) -> N
     except CheckpointError as error:
         raise CheckpointError(f"the weights do not fit the settings of the run: {error}") from None
     trainer.model.load_state_dict(dict(weights))
-
-
-def _step_metrics(event: StepEvent) -> dict[str, float]:
-    return {
-        **event.losses,
-        "total": event.total,
-        "learning_rate": event.learning_rate,
-        "gradient_norm": event.gradient_norm,
-        "seconds": event.seconds,
-        **{f"seconds.{stage}": seconds for stage, seconds in event.stages.items()},
-    }
-
-
-def _validation_metrics(event: ValidationEvent) -> dict[str, float]:
-    return {**event.losses, "total": event.total, **asdict(event.measures)}

@@ -171,8 +171,8 @@ class EmbeddingTrainer:
         """Carry out pending changes and make one step; None if its loss was not finite."""
         while (order := self.control.next(wait=False)) is not None:
             match order:
-                case Changes(values):
-                    self._change(values)
+                case Changes(settings):
+                    self._change(settings)
                 case Call():
                     order.carry_out()
         return self._make_step()
@@ -188,8 +188,8 @@ class EmbeddingTrainer:
         """
         while (order := self.control.next(wait=self._is_waiting())) is not None:
             match order:
-                case Changes(values):
-                    self._change(values)
+                case Changes(settings):
+                    self._change(settings)
                 case Call():
                     order.carry_out()
                 case Command.STOP:
@@ -264,13 +264,12 @@ class EmbeddingTrainer:
                 1e3 * event.seconds,
             )
 
-    def _change(self, values: Mapping[str, Any]) -> None:
+    def _change(self, settings: Settings) -> None:
         """Let live changes take effect now."""
-        before, after = self.settings, with_changes(self.settings, values)
-        for key, (old, new) in differences(before, after).items():
+        for key, (old, new) in differences(self.settings, settings).items():
             self._progress.changes.append({"step": self._progress.step, "key": key, "old": old, "new": new})
             self._tell(ChangeEvent(self._progress.step, key, old, new))
-        self.learner.change(after)
+        self.learner.change(settings)
 
     def _calibrate(self) -> None:
         """Let the chunker time forward and backward on the first rows; no weight changes."""

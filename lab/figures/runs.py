@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cellnet.losses import LOSS_NAMES
 from cellnet.runs import Phase as Split
 from cellnet.runs import RunRecord
 from cellnet.settings import flat_fields
+from cellnet.training.metrics import TRAIN_NAMES, VALIDATION_NAMES
 from lab.figures.curves import trailing_mean
 from lab.figures.series import Curve, Dash, Mark, Panel
 
@@ -25,17 +25,12 @@ FloatArray = npt.NDArray[np.float64]
 RUN_COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A7A7A")
 """Told apart by color-blind readers, on light and dark ground (Okabe and Ito, 2008)."""
 RUN_DASHES: Final[tuple[Dash, ...]] = ("solid", "dash", "dot", "dashdot")
-METRICS: Final = (
-    "total",
-    "explained_variance",
-    "mean_cosine",
-    *LOSS_NAMES,
-    "mse",
-    "learning_rate",
-    "gradient_norm",
-    "seconds",
+_FIRST: Final = ("total", "explained_variance", "mean_cosine")
+_CONSTANT: Final = "mean_vector_cosine"
+METRICS: Final = tuple(
+    name for name in dict.fromkeys((*_FIRST, *VALIDATION_NAMES, *TRAIN_NAMES)) if name != _CONSTANT
 )
-"""What can be overlaid, in the order in which it is offered."""
+"""What can be overlaid, in the order in which it is offered: all that changes while a training goes on."""
 SPLITS: Final[tuple[Split, ...]] = ("train", "validation")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 
 from cellnet.runs import ChangeRecord
 from cellnet.training import (
@@ -17,11 +16,17 @@ from cellnet.training import (
     TrainingSession,
     ValidationEvent,
 )
+from cellnet.training.metrics import (
+    TRAIN_NAMES,
+    VALIDATION_NAMES,
+    train_metrics,
+    validation_metrics,
+)
 from lab.training.copies import ModelCopy, copy_model
 from lab.training.frames import FRAMES_FOLDER, FrameStore
 from lab.training.probe import CubeFrame, Probe
 from lab.training.record import TrainingRecord
-from lab.training.snapshot import TRAIN_NAMES, VALIDATION_NAMES, Phase
+from lab.training.snapshot import Phase
 
 _SECONDS_BETWEEN_FRAMES = 0.5
 _FRAME_SHARE = 0.05
@@ -81,17 +86,10 @@ class Listener:
     def __call__(self, event: TrainerEvent) -> None:
         match event:
             case StepEvent():
-                values = {
-                    "total": event.total,
-                    "learning_rate": event.learning_rate,
-                    "gradient_norm": event.gradient_norm,
-                    "seconds": event.seconds,
-                }
-                self.record.add_step(event.step, event.losses | values, self.session.trainer.settings)
+                self.record.add_step(event.step, train_metrics(event), self.session.trainer.settings)
                 self._picture(event.step)
             case ValidationEvent():
-                values = event.losses | {"total": event.total} | asdict(event.measures)
-                self.record.add_validation(event.step, values)
+                self.record.add_validation(event.step, validation_metrics(event))
                 self._keep_copy(copy_model(self.session))
                 self._must_keep = True
                 self._picture(event.step)

@@ -10,9 +10,10 @@ from typing import Any
 
 from cellnet.runs import ChangeRecord, CheckpointRecord
 from cellnet.settings import Settings
+from cellnet.training.metrics import TRAIN_NAMES, VALIDATION_NAMES
 from lab.training.history import History
 from lab.training.probe import CubeFrame
-from lab.training.snapshot import TRAIN_NAMES, VALIDATION_NAMES, Phase, Preparation, Snapshot
+from lab.training.snapshot import Phase, Preparation, Snapshot
 
 _SPEED_SECONDS = 15.0
 """The speed shown is the mean over this time."""

@@ -9,14 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from cellnet.losses import LOSS_NAMES
 from cellnet.runs import ChangeRecord, CheckpointRecord
 from cellnet.settings import Settings, differences
+from cellnet.training.metrics import TRAIN_NAMES, VALIDATION_NAMES
 from lab.training.history import History, Rows
 from lab.training.probe import CubeFrame
-
-TRAIN_NAMES = (*LOSS_NAMES, "total", "learning_rate", "gradient_norm", "seconds")
-VALIDATION_NAMES = (*LOSS_NAMES, "total", "explained_variance", "mse", "mean_cosine")
 
 _STEPS_OF_A_MEDIAN = 50
 

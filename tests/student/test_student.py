@@ -13,7 +13,7 @@ from torch import Tensor
 from cellnet.errors import CheckpointError, SettingsError
 from cellnet.lattice import cells
 from cellnet.lattice.sums import take_rows
-from cellnet.settings import Settings
+from cellnet.settings import Settings, with_changes
 from cellnet.student.codec import fit_pca
 from cellnet.student.damage import Intervention
 from cellnet.student.student import DESCRIPTION_FILE, MODEL_FILE, SETTINGS_FILE, CellNet
@@ -129,8 +129,9 @@ def test_construction_and_forward_leave_the_global_random_state_alone() -> None:
 def test_saved_and_loaded_bit_for_bit(tmp_path: Path, kind: str, extraction: str) -> None:
     embedding = {"teacher_width": 20, "hidden_size": 8, "type": kind, "extraction_strategy": extraction}
     model = randomized(make_settings(embedding=embedding)).eval()
-    model.set_temperature(0.7)
-    model.set_lattice(model.settings.lattice.replace(adaptive_radius_ratio=0.3))
+    model.follow(
+        with_changes(model.settings, {"gate.temperature": 0.7, "lattice.adaptive_radius_ratio": 0.3})
+    )
     model.save_pretrained(tmp_path / "a")
     loaded = CellNet.from_pretrained(tmp_path / "a")
     assert loaded.settings == model.settings
@@ -219,10 +220,11 @@ def test_live_changes_touch_no_parameter() -> None:
     embeddings = torch.randn(3, 20)
     with torch.no_grad():
         first = model(embeddings).embeddings
-        model.set_temperature(0.2)
+        model.follow(with_changes(model.settings, {"gate.temperature": 0.2}))
         second = model(embeddings).embeddings
-        model.set_temperature(1.0)
-        model.set_lattice(model.settings.lattice.replace(adaptive_radius_ratio=0.3))
+        model.follow(
+            with_changes(model.settings, {"gate.temperature": 1.0, "lattice.adaptive_radius_ratio": 0.3})
+        )
         third = model(embeddings).embeddings
     assert not torch.equal(first, second)
     assert not torch.equal(first, third)

@@ -3,7 +3,7 @@
 import pytest
 
 from cellnet.errors import SettingsError, TrainingError
-from cellnet.settings import Settings
+from cellnet.settings import Settings, with_changes
 from cellnet.training.orders import Call, Changes, Command, ControlQueue
 
 
@@ -13,7 +13,7 @@ def test_orders_keep_their_order() -> None:
     control.change({"loss.similarity": 0.25})
     control.send(Command.STOP)
     assert control.next(wait=True) is Command.PAUSE
-    assert control.next(wait=False) == Changes({"loss.similarity": 0.25})
+    assert control.next(wait=False) == Changes(with_changes(Settings(), {"loss.similarity": 0.25}))
     assert control.next(wait=False) is Command.STOP
     assert control.next(wait=False) is None
 
@@ -57,7 +57,7 @@ def test_given_values_are_copied() -> None:
     values = {"loss.similarity": 0.25}
     control.change(values)
     values["loss.similarity"] = 9.0
-    assert control.next(wait=False) == Changes({"loss.similarity": 0.25})
+    assert control.next(wait=False) == Changes(with_changes(Settings(), {"loss.similarity": 0.25}))
 
 
 def test_a_call_is_carried_out_once_and_its_answer_or_error_goes_to_the_asker() -> None:
@@ -84,7 +84,7 @@ def test_at_the_end_calls_are_refused_and_other_orders_stay() -> None:
         with pytest.raises(TrainingError, match="has ended"):
             answer.result(0)
     assert control.next(wait=False) is Command.PAUSE
-    assert control.next(wait=False) == Changes({"loss.similarity": 0.25})
+    assert control.next(wait=False) == Changes(with_changes(Settings(), {"loss.similarity": 0.25}))
     control.begin()
     control.call(lambda: 3)
     assert isinstance(control.next(wait=False), Call)

@@ -396,7 +396,7 @@ def test_a_change_of_ratios_changes_no_parameter_and_the_next_losses() -> None:
             trainer.step()
         if changed:
             before = weights_of(trainer)
-            trainer._change({"lattice.local_distance_ratio": 0.0})
+            trainer._change(with_changes(trainer.settings, {"lattice.local_distance_ratio": 0.0}))
             assert_same_weights(before, weights_of(trainer))
         event = trainer.step()
         assert event is not None

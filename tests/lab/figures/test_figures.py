@@ -7,6 +7,7 @@ import pytest
 
 from cellnet.runs import ChangeRecord
 from cellnet.settings import preset, with_changes
+from cellnet.training.metrics import TRAIN_NAMES, VALIDATION_NAMES
 from lab.figures.cube.cuts import VIEWS, View
 from lab.figures.cube.glance import COLORINGS, Coloring, cube_film
 from lab.figures.curves import loss_panels, step_marks, trailing_mean
@@ -14,7 +15,6 @@ from lab.figures.markup import tier_markup
 from lab.figures.status import progress_share, status_facts, status_markup
 from lab.figures.words import duration, gain, tier_report
 from lab.training import CubeFrame, History, Phase, Preparation, Snapshot
-from lab.training.snapshot import TRAIN_NAMES, VALIDATION_NAMES
 
 
 def frame(steps: int = 2, edge: int = 4, channels: int = 6) -> CubeFrame:

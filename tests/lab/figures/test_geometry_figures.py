@@ -11,6 +11,7 @@ from cellnet.lattice.connections import ConnectionIndex
 from cellnet.lattice.geometry import TIERS
 from cellnet.settings import LatticeSettings, NeighborSettings, preset, with_changes
 from cellnet.student.cost import step_cost
+from cellnet.training.metrics import TRAIN_NAMES
 from lab.figures.colors import EXPERT_COLORS
 from lab.figures.geometry import (
     CHOSEN,
@@ -28,7 +29,7 @@ from lab.figures.geometry import (
 )
 from lab.training import Snapshot
 from lab.training.history import History
-from lab.training.snapshot import TRAIN_NAMES, Phase
+from lab.training.snapshot import Phase
 
 BALANCED = preset("balanced").lattice
 LATTICES = [

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from cellnet.losses import LOSS_NAMES
 from cellnet.runs import RunRecord
 from cellnet.settings import Settings, preset
 from lab.figures.runs import (
+    METRICS,
     RUN_COLORS,
     RunCurves,
     RunStyle,
@@ -199,3 +201,16 @@ def test_the_cube_in_slices() -> None:
     gate = rng.dirichlet((1, 1, 1), size=(3, 60)).astype(np.float32)
     image = Image.open(io.BytesIO(cube_image(states, gate, (3, 4, 5)))).convert("RGB")
     assert len(image.getcolors(10**6) or []) > 100
+
+
+def test_curves_are_offered_in_the_order_of_their_worth() -> None:
+    assert (
+        "total",
+        "explained_variance",
+        "mean_cosine",
+        *LOSS_NAMES,
+        "mse",
+        "learning_rate",
+        "gradient_norm",
+        "seconds",
+    ) == METRICS
