@@ -1,4 +1,4 @@
-"""How much cellnet logs."""
+"""The level of cellnet's log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command gives back, and how it is printed: aligned tables for people, JSON for machines."""
+"""The result of a command, printed as aligned tables for people or as JSON for machines."""
 
 from __future__ import annotations
 

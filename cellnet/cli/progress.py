@@ -1,4 +1,4 @@
-"""What a person sees on stderr while a command works."""
+"""Progress on stderr, and signals that stop a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all kinds of data files share: a limit on their size and the choice of one column."""
+"""Limits that all data files share, and the choice of one column."""
 
 from __future__ import annotations
 

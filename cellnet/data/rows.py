@@ -1,4 +1,4 @@
-"""What a source yields, one by one: a row with its text, or a bad row with the reason it is left out."""
+"""Rows of a source: a row with its text, or a bad row with the reason it is left out."""
 
 from __future__ import annotations
 

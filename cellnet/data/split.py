@@ -1,4 +1,4 @@
-"""Which sentences are used and on which side of the split: decided by text and seed, never by order."""
+"""The split of the sentences: decided by text and seed, never by order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a decoder is worth on held-out sentences, next to retrieval without the own text."""
+"""Measures of a decoder on held-out sentences, next to retrieval without the own text."""
 
 from __future__ import annotations
 

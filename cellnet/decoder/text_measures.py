@@ -1,4 +1,4 @@
-"""How near a text is to another, word by word: BLEU and token F1."""
+"""Word overlap of two texts: BLEU and token F1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good a student is: next to its teacher, PCA and an MLP of equal size, with confidence intervals."""
+"""Evaluation of a student next to its teacher, PCA and an MLP of equal size, with confidence intervals."""
 
 from cellnet.evaluation.evaluate import Band, Evaluation, StepGains, evaluate
 from cellnet.evaluation.files import Bank, SentenceReader

@@ -1,4 +1,4 @@
-"""What a student is evaluated on, read from files and embedded by its teacher."""
+"""The sentences of an evaluation, read from files and embedded by the teacher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the lattice does on a sample of sentences: what each expert is worth, how rich the interior is."""
+"""Measures of the lattice on a sample of sentences: the value of each expert, the answer of the interior."""
 
 from __future__ import annotations
 

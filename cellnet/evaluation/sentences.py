@@ -1,4 +1,4 @@
-"""What is measured of each sentence: one pass over all of them for each subject."""
+"""Measures of each sentence: one pass over all of them for each subject."""
 
 from __future__ import annotations
 

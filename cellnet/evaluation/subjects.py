@@ -1,4 +1,4 @@
-"""Who is measured: a student and what it is compared with, each as what it makes of an embedding."""
+"""The subjects of an evaluation, the student and its baselines, each as a map from embedding to answer."""
 
 from __future__ import annotations
 

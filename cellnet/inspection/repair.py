@@ -1,4 +1,4 @@
-"""What damage does to the way of embeddings through the cube, and how much of it later steps repair."""
+"""The effect of damage on embeddings in the cube, and the share of it that later steps repair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How alike the experts are: centered kernel alignment between what they propose."""
+"""Similarity of the experts: centered kernel alignment between their proposals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which cell sees which, by tier: lists for sums and blocks for attention, rebuilt when a ratio changes."""
+"""The connections of each tier: lists for sums and blocks for attention, rebuilt when a ratio changes."""
 
 from __future__ import annotations
 

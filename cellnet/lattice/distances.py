@@ -1,4 +1,4 @@
-"""How many cells are how far apart in a lattice, without a list of neighbors: fast enough for a slider."""
+"""Counts of cells by distance, without a list of neighbors: fast enough for a slider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where cells are, how far apart they are, and what the distance ratios make of that."""
+"""Positions of cells, distances between them, and the tiers that the distance ratios make."""
 
 from __future__ import annotations
 

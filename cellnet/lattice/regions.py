@@ -1,4 +1,4 @@
-"""Which cells a lesion takes: a box, a layer, or a random share of the cube."""
+"""Regions of the cube for a lesion: a box, a layer, or a random share of the cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who sees whom, without the connection index: by all pairwise distances, and by shifted displacements."""
+"""Neighbors without the connection index: by all pairwise distances, and by shifted displacements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every part of the run store needs: the folder, the database, and a run found by its id."""
+"""The base of the run store: the folder, the database, and the search for a run by its id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which runs and which of their checkpoints somebody means."""
+"""Choice of runs and of their checkpoints, by id, prefix or step."""
 
 from __future__ import annotations
 

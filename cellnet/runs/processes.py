@@ -1,4 +1,4 @@
-"""Which process owns a run, and whether it still lives."""
+"""The process that owns a run, and whether it is alive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training step costs, counted from the settings: parameters, bytes, work, and its time."""
+"""Cost of a training step, counted from the settings: parameters, bytes, operations, and time."""
 
 from __future__ import annotations
 

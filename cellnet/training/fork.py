@@ -1,4 +1,4 @@
-"""What may differ between a run and its fork, which begins with the weights of one of its checkpoints."""
+"""Settings that may differ between a run and its fork, which begins with the weights of a checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sentences are: counts, lengths, what was left out, and a map of their embeddings."""
+"""Figures of the sentences: counts, lengths, rows left out, and a map of their embeddings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What distance ratios mean: the neighborhood of a cell, all distances, and the cost of a step."""
+"""Figures of the distance ratios: the neighborhood of a cell, all distances, and the cost of a step."""
 
 from __future__ import annotations
 

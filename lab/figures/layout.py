@@ -1,4 +1,4 @@
-"""What charts share: how they are written down, and a frame of clear paper, narrow margins, a legend above.
+"""The layout that charts share: plain dictionaries, clear paper, narrow margins, a legend above.
 
 Charts are what plotly.js reads, as plain dictionaries. Plotly's own classes take ten times as long and
 more, while whoever pressed a control waits; in the tests they check every chart.

@@ -1,4 +1,4 @@
-"""What the live curves draw: panels of curves with marks, thinned to what a screen can show."""
+"""Data of the live curves: panels of curves with marks, thinned to the width of a screen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

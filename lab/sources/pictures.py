@@ -1,4 +1,4 @@
-"""Where pictures of the cube come from: the training under way, those kept of one, a student asked now."""
+"""Sources of pictures of the cube: the training under way, kept frames, or a student carried on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has become of the training so far, written by the training thread, read as snapshots by any."""
+"""The record of a training, written by the training thread, read as snapshots by any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pages get to see of a training: plain values, immutable, taken at one moment."""
+"""A snapshot of a training for the pages: plain values, immutable, taken at one moment."""
 
 from __future__ import annotations
 

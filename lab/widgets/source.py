@@ -1,4 +1,4 @@
-"""What to look at: the run, the training step, the sentence; shared by the pages that show a student."""
+"""The choice of a run, a training step and a sentence, shared by the pages that show a student."""
 
 from __future__ import annotations
 

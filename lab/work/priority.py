@@ -1,4 +1,4 @@
-"""Who computes first where all want to: the pages, then work that takes minutes or hours."""
+"""Priorities of threads: pages first, then work that takes minutes or hours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an expert may ask of the cells around each cell: their mean, their sum, attention over them."""
+"""The neighborhood of each cell in one tier: its mean, its sum, attention over it."""
 
 from __future__ import annotations
 

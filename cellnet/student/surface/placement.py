@@ -1,4 +1,4 @@
-"""Which cells hold the surface, and which surface coordinate each of them holds."""
+"""The cells that hold the surface, and the surface coordinate that each of them holds."""
 
 from __future__ import annotations
 

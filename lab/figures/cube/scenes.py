@@ -1,4 +1,4 @@
-"""What the 3D view draws: the exposed faces of the visible cells, or a surface through them, in colors.
+"""Scenes for the 3D view: the exposed faces of the visible cells, or a surface through them, in colors.
 
 Everything here is a pure function of plain values. Cells are numbered as everywhere in cellnet, cell
 (x, y, z) being ``(x * Y + y) * Z + z``. Only faces that can be seen are drawn: a face between two visible

@@ -1,4 +1,4 @@
-"""Where one looks at the cube from, as the browser tells it and as the address of a page has it."""
+"""The viewpoint of a cube, as the browser reports it and as the address of a page holds it."""
 
 from __future__ import annotations
 

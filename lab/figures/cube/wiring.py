@@ -1,4 +1,4 @@
-"""Where a cell is, and whom it sees."""
+"""The position of a cell and its neighbors."""
 
 from __future__ import annotations
 

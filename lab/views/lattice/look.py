@@ -1,4 +1,4 @@
-"""How the cube of the Lattice page is colored and cut open."""
+"""Controls for the colors and the cut of the cube on the Lattice page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each expert is worth: output norm, ablation cost and similarity, measured when asked for."""
+"""The value of each expert: output norm, ablation cost and similarity, measured on demand."""
 
 from __future__ import annotations
 

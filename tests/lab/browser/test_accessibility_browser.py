@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 PAGES = ("Train", "Geometry", "Lattice", "Routing", "Probe", "Evaluate", "Data", "Runs")
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def serious_faults(page: Page) -> list[tuple[str, str, list[str]]]:

@@ -32,7 +32,7 @@ LOG_OF_CHARTS = """
     }).observe(document, { childList: true, subtree: true });"""
 """Writes down how many charts the page has, and how many of them are drawn, whenever that changes."""
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ LOSSES = ("reconstruction", "similarity", "diversity", "emergence", "spatial con
 EMBEDDING = 300_000
 """Milliseconds that the teacher may take on a machine that is busy with other things."""
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

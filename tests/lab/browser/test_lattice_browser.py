@@ -8,7 +8,7 @@ from conftest import OpenPage, Serve
 from playwright.sync_api import Page, expect
 from test_components_browser import CUBE, expect_colors, expect_counts, middle
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def camera(page: Page, place: int = 0) -> str:

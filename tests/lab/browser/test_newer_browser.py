@@ -25,7 +25,7 @@ window.setTimeout = (what, wait, ...rest) => window.held && !wait ? 0 : run(what
 
 STEP = re.compile(r"^Cube at training step [\d,]+, ")
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

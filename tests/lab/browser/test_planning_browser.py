@@ -11,7 +11,7 @@ from conftest import ROOT, OpenPage, running_server
 from playwright.sync_api import Page, expect
 from test_components_browser import CUBE
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

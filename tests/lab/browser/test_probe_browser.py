@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from test_components_browser import CUBE, expect_colors
 from test_lab_browser import choose, expect_state, press
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def test_a_cube_is_probed_while_it_trains(serve: Serve, open_page: OpenPage) -> None:

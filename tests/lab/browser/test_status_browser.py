@@ -13,7 +13,7 @@ window.setTimeout = (what, wait, ...rest) => run(what, window.late && !wait ? 15
 """
 """Streamlit sends a press after a timeout of 0; until then, it goes along with what any timer sends."""
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def test_a_press_counts_once_though_a_timer_of_the_page_sends_it_too(
