@@ -1,4 +1,4 @@
-"""Measures of the lattice on a sample of sentences: the value of each expert, the answer of the interior."""
+"""Measures of the lattice on a sample of sentences: the value of each expert, the richness inside."""
 
 from __future__ import annotations
 
