@@ -45,6 +45,14 @@ class Recent(Generic[Key, Value]):
             if not self._stays(self._values[oldest]):
                 del self._values[oldest]
 
+    def make(self, key: Key, make: Callable[[], Value]) -> Value:
+        """Return the value of a key, which is made and kept if there is none."""
+        value = self.get(key)
+        if value is None:
+            value = make()
+            self.set(key, value)
+        return value
+
     def values(self) -> list[Value]:
         """Return all values, the one used last at the end."""
         return list(self._values.values())

@@ -7,7 +7,6 @@ and asks for nothing while the page is hidden.
 """
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +15,7 @@ import numpy as np
 
 from lab.components.payload import pack
 from lab.components.tab import tab
+from lab.recent import Recent
 
 _KEPT: Final = 1000
 """Feeds that are kept; those of tabs that were closed are forgotten in time."""
@@ -54,16 +54,13 @@ class Feeds:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._feeds: OrderedDict[str, Feed] = OrderedDict()
+        self._feeds: Recent[str, Feed] = Recent(lambda kept: len(kept) > _KEPT)
 
     def set(self, key: str, feed: Feed) -> dict[str, str]:
         """Keep the feed of an element of the page being drawn; returns what its component is told."""
         name = f"{tab()}/{key}"
         with self._lock:
-            self._feeds.pop(name, None)
-            self._feeds[name] = feed
-            if len(self._feeds) > _KEPT:
-                self._feeds.popitem(last=False)
+            self._feeds.set(name, feed)
         return {"name": name, "version": feed.version()}
 
     def answer(self, requests: Iterable[tuple[str, str, str]]) -> bytes:

@@ -211,11 +211,7 @@ class Pictures:
             RunError: if there is none, or its file is damaged.
         """
         with self._lock:
-            frame = self._kept.get((frames, step))
-            if frame is None:
-                frame = frames.load(step)
-                self._kept.set((frames, step), frame)
-            return frame
+            return self._kept.make((frames, step), lambda: frames.load(step))
 
     def _version(self, source: Source) -> int:
         """Changes whenever a source is worth reading again."""

@@ -78,11 +78,8 @@ class Teachers:
         self._loaded: Recent[EmbeddingSettings, Teacher] = Recent(lambda kept: len(kept) > MAX_TEACHERS)
 
     def __call__(self, settings: Settings, texts: Sequence[str]) -> FloatArray:
-        teacher = self._loaded.get(settings.embedding)
-        if teacher is None:
-            teacher = Teacher.load(settings.embedding, torch.device("cpu"))
-            self._loaded.set(settings.embedding, teacher)
-        return teacher.encode(texts)
+        kind = settings.embedding
+        return self._loaded.make(kind, lambda: Teacher.load(kind, torch.device("cpu"))).encode(texts)
 
 
 @dataclass(frozen=True, eq=False)

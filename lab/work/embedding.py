@@ -11,7 +11,8 @@ from lab.training import Phase, TrainingService
 from lab.training.service import data_key
 from lab.work.work import Answer, Lane, Progress, Work, Works
 
-_KEY: Final = "embedding"
+EMBEDDING: Final = "embedding"
+"""The key of the work: there is one embedding at a time."""
 
 
 class Embedding:
@@ -31,7 +32,7 @@ class Embedding:
 
     def answer(self) -> Answer[TrainingData]:
         """Return how far the newest embedding is; its versions are those of `data_key`."""
-        return self._works.answer(_KEY)
+        return self._works.answer(EMBEDDING)
 
     def data_of(self, settings: Settings) -> TrainingData | None:
         """Return what these settings mean, if it was embedded here or the training has it in memory."""
@@ -49,20 +50,14 @@ class Embedding:
 
         def embed(progress: Progress) -> TrainingData:
             progress("reading sentences and loading the teacher")
-            return self._service.read_data(settings, progress=progress, should_stop=progress.should_stop)
+            return self._service.read_data(
+                settings, progress=progress, should_stop=progress.cancelled.is_set
+            )
 
         lane = Lane("embedding", settings.device.device)
-        if not self._works.begin(Work(_KEY, data_key(settings), embed, lane)):
+        if not self._works.begin(Work(EMBEDDING, data_key(settings), embed, lane)):
             raise RunError("sentences are being embedded already: wait for them, or cancel that first")
 
     def cancel(self) -> None:
         """Stop after the block under way; cancelling twice is fine."""
-        self._works.cancel(_KEY)
-
-    def wait(self, timeout: float) -> Answer[TrainingData]:
-        """Wait for the embedding under way, if there is one, and return how it ended.
-
-        Raises:
-            TimeoutError: if it takes longer than ``timeout`` seconds.
-        """
-        return self._works.wait(_KEY, timeout)
+        self._works.cancel(EMBEDDING)

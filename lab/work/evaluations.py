@@ -105,7 +105,7 @@ def evaluate_student(service: TrainingService, wish: Wish, progress: Progress) -
     settings = student.model.settings
     progress("reading the sentences")
     data = service.data_of(settings) or service.read_data(
-        settings, progress=progress, should_stop=progress.should_stop
+        settings, progress=progress, should_stop=progress.cancelled.is_set
     )
     pca = fit_pca(data.train)
     held_out, texts = data.validation, data.validation_texts

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic
 from typing import Any, Final, Generic, TypeVar
@@ -56,11 +56,11 @@ class Stage:
 
 
 class Progress:
-    """What some work tells about itself while it runs, and whether it is to end."""
+    """What some work says about itself while it runs, and whether it is to end."""
 
     def __init__(self) -> None:
         self.stage = Stage()
-        self.cancelled = False
+        self.cancelled = threading.Event()
         self._first, self._since = 0, monotonic()
 
     def __call__(self, label: str, done: int = 0, total: int = 0) -> None:
@@ -72,24 +72,11 @@ class Progress:
         now = monotonic()
         if label != self.stage.label:
             self._first, self._since = done, now
-        speed = None
-        if done > self._first and now > self._since:
-            speed = (done - self._first) / (now - self._since)
+        known = done > self._first and now > self._since
+        speed = (done - self._first) / (now - self._since) if known else None
         self.stage = Stage(label, done, total, speed)
-        self.check()
-
-    def check(self) -> None:
-        """Go on, unless the work was cancelled.
-
-        Raises:
-            WorkCancelled: if it was.
-        """
-        if self.cancelled:
+        if self.cancelled.is_set():
             raise WorkCancelled("it was stopped")
-
-    def should_stop(self) -> bool:
-        """Whether the work was cancelled."""
-        return self.cancelled
 
 
 @dataclass(frozen=True)
@@ -154,31 +141,18 @@ class Answer(Generic[Value]):
 
 @dataclass
 class _Kept:
-    value: Any = None
-    version: Hashable = None
-    newest: Hashable = None
-    pending: bool = False
-    error: str = ""
-    cancelled: bool = False
+    known: Answer[Any] = Answer()
     defect: BaseException | None = None
     progress: Progress = field(default_factory=Progress)
     began: float = 0.0
-    seconds: float = 0.0
     due: float = 0.0
     results: int = 0
     stays: bool = False
 
     def answer(self) -> Answer[Any]:
-        return Answer(
-            self.value,
-            self.version,
-            self.newest,
-            self.pending,
-            self.error,
-            self.cancelled,
-            self.progress.stage,
-            monotonic() - self.began if self.pending else self.seconds,
-        )
+        """What is known now."""
+        seconds = monotonic() - self.began if self.known.pending else self.known.seconds
+        return replace(self.known, stage=self.progress.stage, seconds=seconds)
 
 
 class Works:
@@ -189,7 +163,7 @@ class Works:
         self._threads: dict[Lane, ThreadPoolExecutor] = {}
         self._kept: Recent[Hashable, _Kept] = Recent(
             lambda kept: sum(not one.stays for one in kept) > MAX_KEPT,
-            lambda one: one.stays or one.pending,
+            lambda one: one.stays or one.known.pending,
         )
         self._closed = False
 
@@ -228,10 +202,10 @@ class Works:
                 raise RunError("the lab is shutting down; start it again")
             kept = self._take(work.key)
             kept.stays = True
-            if kept.pending:
+            if kept.known.pending:
                 return False
-            if kept.newest != work.version or kept.error:
-                kept.error, kept.cancelled, kept.defect = "", False, None
+            if kept.known.newest != work.version or kept.known.error:
+                kept.known, kept.defect = replace(kept.known, error="", cancelled=False), None
                 self._start(kept, work)
             return True
 
@@ -246,7 +220,7 @@ class Works:
         with self._changed:
             kept = self._kept.get(key)
             if kept is not None:
-                kept.progress.cancelled = True
+                kept.progress.cancelled.set()
 
     def wait(self, key: Hashable, timeout: float | None = None) -> Answer[Any]:
         """Wait for the work on a key, if there is any, and return what is known then.
@@ -258,7 +232,7 @@ class Works:
             kept = self._kept.get(key)
             if kept is None:
                 return Answer()
-            if not self._changed.wait_for(lambda: not kept.pending, timeout):
+            if not self._changed.wait_for(lambda: not kept.known.pending, timeout):
                 raise TimeoutError(f"{key!r} is still being worked on after {timeout} s")
             return kept.answer()
 
@@ -267,7 +241,7 @@ class Works:
         with self._changed:
             self._closed = True
             for kept in self._kept.values():
-                kept.progress.cancelled = True
+                kept.progress.cancelled.set()
         for thread in self._threads.values():
             thread.shutdown()
 
@@ -278,14 +252,14 @@ class Works:
 
     def _see_to(self, work: Work[Any]) -> _Kept:
         kept = self._take(work.key)
-        fresh = kept.results > 0 and kept.newest == work.version
-        if not (self._closed or kept.pending or fresh or monotonic() < kept.due):
+        fresh = kept.results > 0 and kept.known.newest == work.version
+        if not (self._closed or kept.known.pending or fresh or monotonic() < kept.due):
             self._start(kept, work)
         return kept
 
     def _start(self, kept: _Kept, work: Work[Any]) -> None:
-        kept.newest, kept.pending, kept.began = work.version, True, monotonic()
-        kept.progress = Progress()
+        kept.known = replace(kept.known, newest=work.version, pending=True)
+        kept.progress, kept.began = Progress(), monotonic()
         if work.lane not in self._threads:
             behind = work.lane.behind
             self._threads[work.lane] = ThreadPoolExecutor(
@@ -297,22 +271,22 @@ class Works:
 
     def _do(self, kept: _Kept, work: Work[Any], progress: Progress) -> None:
         """Do some work, in a thread of its lane. However it ends, the answer says so."""
-        value, error, begin = None, None, monotonic()
+        begin = monotonic()
         try:
-            progress.check()
-            value = work.run(progress)
+            progress(progress.stage.label)  # ends what was cancelled before its turn
+            known = Answer(work.run(progress), work.version, work.version)
+            defect = None
         except BaseException as cause:  # noqa: BLE001 - it belongs to whoever asks for the answer
-            error = cause
+            told = isinstance(cause, (CellnetError, ValueError))
+            text = str(cause) if told else f"{type(cause).__name__}: {cause}"
+            known = replace(kept.known, pending=False, error=text, cancelled=progress.cancelled.is_set())
+            defect = None if told else cause
+            if defect is not None:
+                _log.exception("a defect in %s", work.lane.name)
         seconds = monotonic() - begin
         with self._changed:
-            kept.pending, kept.results, kept.seconds = False, kept.results + 1, seconds
-            kept.error, kept.cancelled, kept.defect = "", False, None
-            if error is None:
-                kept.value, kept.version = value, work.version
+            kept.known, kept.defect = replace(known, seconds=seconds), defect
+            kept.results += 1
+            if not known.error:
                 kept.due = monotonic() + _PAUSES * seconds
-            elif isinstance(error, (CellnetError, ValueError)):
-                kept.error, kept.cancelled = str(error), progress.cancelled
-            else:
-                kept.error, kept.defect = f"{type(error).__name__}: {error}", error
-                _log.error("a defect in %s", work.lane.name, exc_info=error)
             self._changed.notify_all()

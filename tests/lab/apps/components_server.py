@@ -5,6 +5,6 @@ from pathlib import Path
 import streamlit as st
 
 from lab.assets import asset_routes
-from lab.server import news_routes
+from lab.routes import news_routes
 
 app = st.App(Path(__file__).with_name("components_demo.py"), routes=[*asset_routes(), *news_routes()])

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from lab.components import reports as reports_module
 from lab.components.reports import REPORTS
-from lab.server import news_routes
+from lab.routes import news_routes
 
 CAMERA = "1,2,3,4,5,6,0,0,1"
 

@@ -13,6 +13,7 @@ from cellnet.data.docstrings import standard_library
 from cellnet.settings import with_changes
 from lab.server import get_lab, install_service
 from lab.training import TrainingService
+from lab.work.embedding import EMBEDDING
 
 ROOT = Path(__file__).parents[3]
 LINES = [f"Sentence number {n} of a small file." for n in range(80)]
@@ -130,7 +131,7 @@ def test_sentences_are_embedded_in_the_background_and_become_a_map(service: Trai
     app = open_data(data_view="Map")
     assert any("Press Embed above" in info.value for info in app.info)
     app.button(key="data_embed").click().run()
-    assert get_lab().embedding.wait(PATIENCE).value is not None
+    assert get_lab().works.wait(EMBEDDING, PATIENCE).value is not None
     app.run()
     assert any("Embedded" in success.value for success in app.success)
     assert len(charts(app)) == 1

@@ -11,6 +11,7 @@ from training_data import PATIENCE, MadeUpTeacher, small_service, small_settings
 from lab.server import get_lab, install_service
 from lab.sources.students import StudentShelf
 from lab.training import Phase, TrainingService
+from lab.work.embedding import EMBEDDING
 
 ROOT = Path(__file__).parents[3]
 VIEWS = {
@@ -45,7 +46,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trainin
     service.start(small_settings(max_steps=6))
     service.wait_for(lambda seen: seen.phase is Phase.FINISHED, PATIENCE)
     get_lab().embedding.start(service.draft)
-    get_lab().embedding.wait(PATIENCE)
+    get_lab().works.wait(EMBEDDING, PATIENCE)
     yield service
     remove()
 

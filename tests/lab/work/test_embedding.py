@@ -14,7 +14,7 @@ from cellnet.training import TrainingData
 from cellnet.training.data import Progress
 from lab.training import Phase, TrainingService
 from lab.training.service import data_key
-from lab.work.embedding import Embedding
+from lab.work.embedding import EMBEDDING, Embedding
 from lab.work.work import Answer, Works
 
 
@@ -58,14 +58,19 @@ def service(tmp_path: Path, teacher: SlowTeacher) -> Iterator[TrainingService]:
 
 
 @pytest.fixture
-def embedding(service: TrainingService, teacher: SlowTeacher) -> Iterator[Embedding]:
+def works(teacher: SlowTeacher) -> Iterator[Works]:
     works = Works()
-    yield Embedding(service, works)
+    yield works
     teacher.ticks.release(100)
     works.close()
 
 
-def test_progress_cancel_and_resume(embedding: Embedding, teacher: SlowTeacher) -> None:
+@pytest.fixture
+def embedding(service: TrainingService, works: Works) -> Embedding:
+    return Embedding(service, works)
+
+
+def test_progress_cancel_and_resume(embedding: Embedding, works: Works, teacher: SlowTeacher) -> None:
     settings = small_settings()
     assert embedding.answer() == Answer()
     embedding.start(settings)
@@ -80,7 +85,7 @@ def test_progress_cancel_and_resume(embedding: Embedding, teacher: SlowTeacher) 
         embedding.start(settings)
     embedding.cancel()
     teacher.ticks.release()
-    assert embedding.wait(PATIENCE).cancelled
+    assert works.wait(EMBEDDING, PATIENCE).cancelled
     assert embedding.data_of(settings) is None
 
     embedding.start(settings)
@@ -88,7 +93,7 @@ def test_progress_cancel_and_resume(embedding: Embedding, teacher: SlowTeacher) 
     assert embedding.answer().stage.done == 20
     assert embedding.answer().stage.speed is None
     teacher.ticks.release(10)
-    ended = embedding.wait(PATIENCE)
+    ended = works.wait(EMBEDDING, PATIENCE)
     assert (ended.newest, ended.error) == (data_key(settings), "")
     data = embedding.data_of(settings)
     assert data is not None
@@ -109,7 +114,7 @@ def test_a_failure_is_kept_and_another_start_is_possible(tmp_path: Path) -> None
     embedding = Embedding(service, works)
     for count in (1, 2):
         embedding.start(small_settings())
-        ended = embedding.wait(PATIENCE)
+        ended = works.wait(EMBEDDING, PATIENCE)
         assert (ended.cancelled, ended.error) == (False, "teacher 'x' is missing; install it")
         assert len(attempts) == count
     works.close()
@@ -119,7 +124,7 @@ def test_a_failure_is_kept_and_another_start_is_possible(tmp_path: Path) -> None
 
 
 def test_it_does_not_run_while_a_training_prepares(
-    embedding: Embedding, service: TrainingService, teacher: SlowTeacher
+    embedding: Embedding, works: Works, service: TrainingService, teacher: SlowTeacher
 ) -> None:
     service.start(small_settings(max_steps=2))
     with pytest.raises(RunError, match="preparing its data just now"):
@@ -128,7 +133,7 @@ def test_it_does_not_run_while_a_training_prepares(
     service.wait_for(lambda seen: seen.phase is Phase.FINISHED, PATIENCE)
     assert embedding.data_of(small_settings()) is not None
     embedding.start(small_settings())
-    assert embedding.wait(PATIENCE).value is not None
+    assert works.wait(EMBEDDING, PATIENCE).value is not None
 
 
 def test_closing_ends_the_thread(service: TrainingService, teacher: SlowTeacher) -> None:
