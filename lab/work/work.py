@@ -200,8 +200,9 @@ class Works:
         with self._changed:
             if self._closed:
                 raise RunError("the lab is shutting down; start it again")
-            kept = self._take(work.key)
+            kept = self._kept.get(work.key) or _Kept()
             kept.stays = True
+            self._kept.set(work.key, kept)
             if kept.known.pending:
                 return False
             if kept.known.newest != work.version or kept.known.error:
@@ -245,16 +246,12 @@ class Works:
         for thread in self._threads.values():
             thread.shutdown()
 
-    def _take(self, key: Hashable) -> _Kept:
-        kept = self._kept.get(key) or _Kept()
-        self._kept.set(key, kept)
-        return kept
-
     def _see_to(self, work: Work[Any]) -> _Kept:
-        kept = self._take(work.key)
+        kept = self._kept.get(work.key) or _Kept()
         fresh = kept.results > 0 and kept.known.newest == work.version
         if not (self._closed or kept.known.pending or fresh or monotonic() < kept.due):
             self._start(kept, work)
+        self._kept.set(work.key, kept)
         return kept
 
     def _start(self, kept: _Kept, work: Work[Any]) -> None:

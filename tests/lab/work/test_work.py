@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -210,3 +211,21 @@ def test_long_work_computes_behind_the_pages(works: Works) -> None:
     for behind, policy in ((None, os.sched_getscheduler(0)), ("cpu", os.SCHED_IDLE)):
         work = Work(behind, 1, lambda _: os.sched_getscheduler(0), Lane("rank", behind))
         assert finished(works, work).value == policy
+
+
+def test_however_much_waits_each_is_done_once(works: Works) -> None:
+    may_end, done = threading.Event(), []
+
+    def run(key: int, _: Progress) -> int:
+        assert may_end.wait(PATIENCE)
+        done.append(key)
+        return key
+
+    keys = range(MAX_KEPT + 5)
+    for _ in range(2):
+        for key in keys:
+            works.state(Work(key, 0, partial(run, key)))
+    may_end.set()
+    for key in keys:
+        works.wait(key, PATIENCE)
+    assert done == list(keys)
