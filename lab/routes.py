@@ -71,11 +71,11 @@ async def _take_report(request: Request) -> Response:
 def _send_news(request: Request) -> Response:
     """Send what changed in the parts of a page, each a list of strings as `Feeds.answer` takes it."""
     try:
-        asked = [_three(json.loads(text)) for text in request.query_params.getlist("feed")]
+        feeds = [_three(json.loads(text)) for text in request.query_params.getlist("feed")]
     except ValueError:
         return _refusal(400, "a feed is asked for by its name, what is shown and what is held")
     return Response(
-        FEEDS.answer(asked), media_type="application/octet-stream", headers={"Cache-Control": "no-store"}
+        FEEDS.answer(feeds), media_type="application/octet-stream", headers={"Cache-Control": "no-store"}
     )
 
 
@@ -119,11 +119,11 @@ def _send_checkpoint(request: Request) -> Response:
         store.folder(run_id)
     except RunError as error:
         return _refusal(404, str(error))
-    found = [checkpoint for checkpoint in store.checkpoints(run_id) if step in (None, checkpoint.step)]
-    if not found:
+    saved = [checkpoint for checkpoint in store.checkpoints(run_id) if step in (None, checkpoint.step)]
+    if not saved:
         missing = "checkpoint yet" if step is None else f"checkpoint of step {step}"
         return _refusal(404, f"the run {run_id} has no {missing}")
-    chosen = found[-1]
+    chosen = saved[-1]
     return _send(f"{run_id}-step-{chosen.step}.zip", lambda target: pack(chosen.path, target))
 
 

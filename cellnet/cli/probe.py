@@ -106,13 +106,13 @@ def _add_written(
     teacher: Teacher,
 ) -> None:
     """Add the sentence that search finds for each embedding, and the candidate that comes nearest to it."""
-    asked = settings.decoder
+    options = settings.decoder
     for who, embeddings in given.items():
-        found = writer.write(embeddings, beams=asked.beams, length_penalty=asked.length_penalty)
+        sentences = writer.write(embeddings, beams=options.beams, length_penalty=options.length_penalty)
         nearest = writer.write_nearest(
-            embeddings, teacher.encode, found=[written.text for written in found]
+            embeddings, teacher.encode, found=[written.text for written in sentences]
         )
-        for probe, written, near in zip(probes, found, nearest, strict=True):
+        for probe, written, near in zip(probes, sentences, nearest, strict=True):
             texts = {"text": written.text, "score": written.score, "nearest": near}
             probe.setdefault("written", {})[who] = texts
 

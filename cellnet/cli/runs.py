@@ -43,18 +43,18 @@ def run(arguments: argparse.Namespace) -> Result:
         if arguments.action == "restore":
             store.restore(arguments.run)
             return _done(arguments.run, "restored")
-        found = store.get(arguments.run)
+        record = store.get(arguments.run)
         match arguments.action:
             case "show":
-                return _details(store, found)
+                return _details(store, record)
             case "delete":
-                store.delete(found.id)
-                return _done(found.id, "deleted")
+                store.delete(record.id)
+                return _done(record.id, "deleted")
             case "note":
-                store.update(found.id, note=" ".join(arguments.words))
-                return _done(found.id, "noted")
-        store.update(found.id, tags=arguments.words)
-        return _done(found.id, "tagged")
+                store.update(record.id, note=" ".join(arguments.words))
+                return _done(record.id, "noted")
+        store.update(record.id, tags=arguments.words)
+        return _done(record.id, "tagged")
 
 
 def _done(run_id: str, what: str) -> Result:

@@ -62,18 +62,18 @@ def _resume(arguments: argparse.Namespace, store: RunStore, interrupt: StopOnInt
     if arguments.preset or arguments.config:
         raise RunError("--resume takes the settings of the run; give what differs as --group.key VALUE")
     changes: dict[str, Any] = changes_from(arguments)
-    found = store.get(arguments.resume)
-    checkpoints = store.checkpoints(found.id)
-    end = changes.get("training.max_steps", found.max_steps)
+    known = store.get(arguments.resume)
+    checkpoints = store.checkpoints(known.id)
+    end = changes.get("training.max_steps", known.max_steps)
     if checkpoints and checkpoints[-1].step >= end:
         raise RunError(
-            f"run {found.id} has made its {checkpoints[-1].step} steps; give more with --max-steps"
+            f"run {known.id} has made its {checkpoints[-1].step} steps; give more with --max-steps"
         )
-    data = _prepare(run_settings(found, changes), interrupt)
-    session = TrainingSession.resume(store, found.id, data, overrides=changes)
+    data = _prepare(run_settings(known, changes), interrupt)
+    session = TrainingSession.resume(store, known.id, data, overrides=changes)
     if arguments.name is not None:
-        store.update(found.id, name=arguments.name)
-    say(f"run {found.id}, from step {session.trainer.step_count}")
+        store.update(known.id, name=arguments.name)
+    say(f"run {known.id}, from step {session.trainer.step_count}")
     return session
 
 

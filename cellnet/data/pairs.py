@@ -71,8 +71,8 @@ def load_pairs(path: Path) -> SentencePairs:
         else:
             pairs.append(checked)
     if not pairs:
-        found = SentencePairs((), (), (), tuple(bad))
-        raise DataError(f"{path} holds {found.summary}; give rows of {', '.join(PAIR_COLUMNS)}")
+        kept = SentencePairs((), (), (), tuple(bad))
+        raise DataError(f"{path} holds {kept.summary}; give rows of {', '.join(PAIR_COLUMNS)}")
     first, second, scores = zip(*pairs, strict=True)
     return SentencePairs(first, second, scores, tuple(bad))
 

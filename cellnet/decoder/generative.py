@@ -94,15 +94,17 @@ class GenerativeDecoder:
         Raises:
             DataError: if the embeddings have another shape or are not finite.
         """
-        asked = self.settings.decoder
+        defaults = self.settings.decoder
         rows = self.rows(embeddings)
-        found = search(
+        sentences = search(
             self.network,
             rows,
-            beams=asked.beams if beams is None else beams,
-            length_penalty=asked.length_penalty if length_penalty is None else length_penalty,
+            beams=defaults.beams if beams is None else beams,
+            length_penalty=defaults.length_penalty if length_penalty is None else length_penalty,
         )
-        return [Written(self.vocabulary.decode(one.tokens), one.score, len(one.tokens)) for one in found]
+        return [
+            Written(self.vocabulary.decode(one.tokens), one.score, len(one.tokens)) for one in sentences
+        ]
 
     def write_nearest(
         self,
@@ -237,13 +239,13 @@ def _check_kind(folder: Path, state: Mapping[str, Any]) -> None:
 
 def _check_tensors(network: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
     """Refuse weights that are not exactly those of the network, or not finite."""
-    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    for name in sorted(wanted.keys() | given.keys()):
-        if wanted.get(name) != given.get(name):
+    for name in sorted(shapes.keys() | given.keys()):
+        if shapes.get(name) != given.get(name):
             raise CheckpointError(
                 f"the weights in {folder} do not fit its settings: {name!r} is {given.get(name)}, "
-                f"not {wanted.get(name)}; train the decoder again"
+                f"not {shapes.get(name)}; train the decoder again"
             )
         if tensors[name].dtype != torch.float32 or not bool(tensors[name].isfinite().all()):
             raise CheckpointError(f"{name!r} in {folder} is not finite float32; train the decoder again")

@@ -125,9 +125,9 @@ class CausalTransformer(nn.Module):
         self, embeddings: Float[Tensor, "batch width"], tokens: Int[Tensor, "batch length"]
     ) -> Float[Tensor, "batch positions hidden"]:
         """Return the last hidden values (B, L + 1, W); `logits` makes logits of them."""
-        told = self.read(embeddings).unsqueeze(1)
+        memory = self.read(embeddings).unsqueeze(1)
         read = F.pad(self.token_scale * self.tokens(tokens), (0, 0, 1, 0))
-        values: Tensor = self.dropout(read + told + self.positions[: read.shape[1]])
+        values: Tensor = self.dropout(read + memory + self.positions[: read.shape[1]])
         for block in self.blocks:
             values, _ = block(values)
         return values

@@ -88,14 +88,14 @@ def _search(network: CausalTransformer, embeddings: Tensor, beams: int, penalty:
     best_scores = torch.full((rows,), float("-inf"), device=device)
     best_tokens = torch.full((rows, longest), END, device=device)
     active = torch.arange(rows, device=device)
-    told = network.read(embeddings).repeat_interleave(beams, dim=0)
+    memory = network.read(embeddings).repeat_interleave(beams, dim=0)
     scores = torch.full((rows, beams), float("-inf"), device=device)
     scores[:, 0] = 0.0
     tokens = torch.empty((rows, beams, 0), dtype=torch.int64, device=device)
     past: list[KeysValues] | None = None
     for position in range(longest + 1):
         last = tokens[:, :, -1].flatten() if position else None
-        logits, past = network.step(told, last, past)
+        logits, past = network.step(memory, last, past)
         total = scores.unsqueeze(2) + logits.float().log_softmax(dim=1).view(len(active), beams, -1)
         if position == 0:
             total[..., END] = float("-inf")  # an empty sentence says nothing
@@ -124,7 +124,7 @@ def _search(network: CausalTransformer, embeddings: Tensor, beams: int, penalty:
             break
         flat = (kept.unsqueeze(1) * beams + origin[kept]).flatten()
         past = [(keys[flat], values[flat]) for keys, values in past]
-        told, active, scores = told[flat], active[kept], scores[kept]
+        memory, active, scores = memory[flat], active[kept], scores[kept]
         earlier = tokens.flatten(0, 1)[flat].view(len(kept), beams, position)
         tokens = torch.cat([earlier, token[kept].unsqueeze(2)], dim=2)
     return [

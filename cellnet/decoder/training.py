@@ -44,13 +44,13 @@ def reconstructions(
     progress: Callable[[int, int], None] | None = None,
 ) -> Embeddings:
     """Return what a student makes of teacher embeddings (n, D), with all its steps, (n, D)."""
-    found = np.empty(embeddings.shape, dtype=np.float32)
+    given = np.empty(embeddings.shape, dtype=np.float32)
     for rows in parts(len(embeddings), model.sentences_at_once(batch_size)):
         answer = model(rows_to_tensor(embeddings, rows, device), stop_early=False).embeddings
-        found[rows] = answer.float().cpu().numpy()
+        given[rows] = answer.float().cpu().numpy()
         if progress is not None:
             progress(rows.stop, len(embeddings))
-    return found
+    return given
 
 
 @dataclass(frozen=True)
@@ -188,12 +188,12 @@ def train_decoder(
             if progress is not None:
                 progress(done, wanted.max_steps)
             if aside is not None and (done % every == 0 or done == wanted.max_steps or stopped):
-                found = token_loss(network, aside, device)
-                losses.append({"step": done, "loss": found, "training_loss": float(loss.detach())})
+                validation = token_loss(network, aside, device)
+                losses.append({"step": done, "loss": validation, "training_loss": float(loss.detach())})
                 if checked is not None:
-                    checked(done, found)
-                if found < best:
-                    best = found
+                    checked(done, validation)
+                if validation < best:
+                    best = validation
                     kept = {
                         name: value.detach().cpu().clone() for name, value in network.state_dict().items()
                     }
@@ -257,9 +257,9 @@ class _Batch:
 
 def _loss(network: CausalTransformer, batch: _Batch, read: Tensor, reduction: str) -> Tensor:
     """Cross entropy of the tokens to tell; logits are computed for these alone."""
-    told = batch.targets != _NO_TARGET
-    logits = network.logits(network.hidden(batch.embeddings, read)[told])
-    return F.cross_entropy(logits, batch.targets[told], reduction=reduction)
+    known = batch.targets != _NO_TARGET
+    logits = network.logits(network.hidden(batch.embeddings, read)[known])
+    return F.cross_entropy(logits, batch.targets[known], reduction=reduction)
 
 
 def _hide(read: Tensor, settings: DecoderSettings, generator: torch.Generator) -> Tensor:

@@ -103,10 +103,10 @@ class Vocabulary:
 
 def _tokenize(texts: Sequence[str], tokenizer: Any) -> Iterator[list[str]]:
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
-        found = tokenizer(
+        encoded = tokenizer(
             list(texts[start : start + _TEXTS_AT_ONCE]), add_special_tokens=False, verbose=False
         )
-        yield from (encoding.tokens for encoding in found.encodings)
+        yield from (encoding.tokens for encoding in encoded.encodings)
 
 
 def _tokenizer_json(places: dict[str, int], decoder: dict[str, Any] | None) -> str:

@@ -50,7 +50,7 @@ class Pairs:
 def subjects(model: CellNet, pca: PCA, perceptron: Perceptron | None) -> dict[str, Subject]:
     """Return the student, the teacher, PCA with the width of the code and, if there is one, the MLP."""
     width = model.codec.surface_size**2
-    found = {
+    measured = {
         "student": Subject(
             lambda batch: model(batch, stop_early=False).embeddings,
             model.codes,
@@ -62,11 +62,11 @@ def subjects(model: CellNet, pca: PCA, perceptron: Perceptron | None) -> dict[st
         ),
     }
     if perceptron is not None:
-        found["mlp"] = Subject(
+        measured["mlp"] = Subject(
             lambda batch: perceptron(batch).embeddings,
             lambda batch: perceptron.put_on_surface(batch).flatten(1),
         )
-    return found
+    return measured
 
 
 @torch.no_grad()

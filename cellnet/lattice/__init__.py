@@ -1,1 +1,1 @@
-"""The lattice as a graph: where cells are and who sees whom."""
+"""The lattice as a graph: positions of cells and the neighbors of each."""

@@ -55,11 +55,11 @@ def _table(dimensions: Dimensions, wraps: bool) -> DistanceTable:
     pairs = displacements * _outer(starts).ravel()
     # Sums of whole numbers below 2^53, so that float64 counts exactly.
     counted = [np.bincount(squares, weights=weights) for weights in (displacements, pairs)]
-    found = np.flatnonzero(counted[0])[1:]
-    columns = [np.rint(column[found]).astype(np.int64) for column in counted]
+    present = np.flatnonzero(counted[0])[1:]
+    columns = [np.rint(column[present]).astype(np.int64) for column in counted]
     for column in columns:
         column.setflags(write=False)
-    return DistanceTable(np.sqrt(found.astype(np.float64)), columns[0], columns[1])
+    return DistanceTable(np.sqrt(present.astype(np.float64)), columns[0], columns[1])
 
 
 def fewest_and_most(lattice: LatticeSettings, low: float, high: float) -> tuple[int, int]:

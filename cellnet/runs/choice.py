@@ -28,11 +28,11 @@ def choose_checkpoint(store: RunStore, run: RunRecord, step: int | None) -> Chec
     """
     checkpoints = store.checkpoints(run.id)
     if step is None:
-        wanted = [checkpoint for checkpoint in checkpoints if checkpoint.best] or checkpoints
+        suitable = [checkpoint for checkpoint in checkpoints if checkpoint.best] or checkpoints
     else:
-        wanted = [checkpoint for checkpoint in checkpoints if checkpoint.step == step]
-    if not wanted:
+        suitable = [checkpoint for checkpoint in checkpoints if checkpoint.step == step]
+    if not suitable:
         known = ", ".join(str(checkpoint.step) for checkpoint in checkpoints) or "none yet"
-        asked = "no checkpoint" if step is None else f"no checkpoint of step {step}"
-        raise RunError(f"run {run.id} has {asked}; it has: {known}")
-    return wanted[-1]
+        missing = "no checkpoint" if step is None else f"no checkpoint of step {step}"
+        raise RunError(f"run {run.id} has {missing}; it has: {known}")
+    return suitable[-1]

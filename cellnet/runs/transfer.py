@@ -140,11 +140,11 @@ def _check_student(saved: Checkpoint) -> tuple[Settings, TrainingState]:
     settings, weights = saved.settings, saved.tensors.get("model")
     if settings is None or weights is None:
         raise _refusal("it holds no student; give a checkpoint that a training wrote")
-    found = {key: tuple(value.shape) for key, value in weights.items()}
-    cells = [found.get(key, (0,))[0] for key in _CELLS]
+    shapes = {key: tuple(value.shape) for key, value in weights.items()}
+    cells = [shapes.get(key, (0,))[0] for key in _CELLS]
     for key, shape in _tell_tale_shapes(settings, placed=cells[0]).items():
-        if found.get(key) != shape:
-            raise _refusal(f"its settings ask for {key} of shape {shape} and it holds {found.get(key)}")
+        if shapes.get(key) != shape:
+            raise _refusal(f"its settings ask for {key} of shape {shape} and it holds {shapes.get(key)}")
     if sum(cells) != settings.lattice.cell_count:
         raise _refusal(f"its settings ask for {settings.lattice.cell_count} cells and it has {sum(cells)}")
     changes = saved.state.get("changes")

@@ -213,8 +213,8 @@ def _connections(lattice: LatticeSettings) -> int:
 
 
 def _block_cells(settings: Settings) -> int:
-    wanted = settings.neighbors.block_cells or settings.chunker.optimal_batch_size
-    return min(wanted, settings.lattice.cell_count)
+    requested = settings.neighbors.block_cells or settings.chunker.optimal_batch_size
+    return min(requested, settings.lattice.cell_count)
 
 
 def attention_width(lattice: LatticeSettings, block_cells: int, tier: Tier = "functional") -> int:

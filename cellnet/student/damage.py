@@ -107,7 +107,7 @@ class Damage:
             self._dead[index.rank[cells]] = True
 
     def connections(self, step: int) -> ConnectionIndex:
-        """Return who sees whom in a step."""
+        """Return the connections of a step."""
         return self._cut if self._is_on(step) else self._index
 
     def silenced(self, step: int) -> Set[str]:

@@ -47,14 +47,14 @@ class Perceptron(Student):
         Raises:
             DataError: if the student has fewer parameters than the smallest one.
         """
-        wanted = parameter_count(student)
+        target = parameter_count(student)
         edge, settings = student.codec.surface_size, student.settings
         width, code = settings.embedding.teacher_width, edge**2
         linear = 2 * width * code + width + code
-        hidden = round((wanted - linear - width - code) / (2 * (width + code) + 2))
+        hidden = round((target - linear - width - code) / (2 * (width + code) + 2))
         if hidden < 1:
             raise DataError(
-                f"the student has {wanted} parameters, too few for an MLP with a code of {code}; "
+                f"the student has {target} parameters, too few for an MLP with a code of {code}; "
                 "leave the MLP student out"
             )
         return cls(settings, edge, hidden)

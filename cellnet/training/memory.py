@@ -44,13 +44,13 @@ class MemoryPoolManager:
         size = math.prod(shape) * dtype.itemsize
         with self._lock:
             free = self._free.setdefault((shape, dtype), [])
-            found = free.pop() if free else None
-            if found is None:
+            kept = free.pop() if free else None
+            if kept is None:
                 self._misses += 1
             else:
                 self._hits += 1
                 self._kept_bytes -= size
-        lent = torch.empty(shape, dtype=dtype, pin_memory=self.pinned) if found is None else found
+        lent = torch.empty(shape, dtype=dtype, pin_memory=self.pinned) if kept is None else kept
         try:
             yield lent
         finally:

@@ -193,9 +193,11 @@ def map_figure(shown: EmbeddingMap, coloring: Coloring, find: str = "") -> Figur
         }
         traces = [_scatter(shown.points, hover, "sentences", marker)]
     if words := find.casefold().split():
-        found = np.array([all(word in text.casefold() for word in words) for text in shown.texts])
+        matching = np.array([all(word in text.casefold() for word in words) for text in shown.texts])
         marker = {"color": "rgba(0,0,0,0)", "size": 11, "line": {"color": "#D1126F", "width": 2}}
-        traces.append(_scatter(shown.points[found], hover[found], f"found ({found.sum():,})", marker))
+        traces.append(
+            _scatter(shown.points[matching], hover[matching], f"found ({matching.sum():,})", marker)
+        )
     first, second = shown.shares
     return framed(
         traces,

@@ -95,8 +95,8 @@ def sampled_cells(count: int, region: BoolArray | None = None) -> npt.NDArray[np
     if region is None:
         return np.sort(order[:MAX_POINTS])
     inside, outside = order[region[order]], order[~region[order]]
-    wanted = max(MAX_POINTS // 2, MAX_POINTS - len(outside))
-    taken = inside[:wanted]
+    kept = max(MAX_POINTS // 2, MAX_POINTS - len(outside))
+    taken = inside[:kept]
     return np.sort(np.concatenate([taken, outside[: MAX_POINTS - len(taken)]]))
 
 

@@ -179,10 +179,10 @@ class FrameStore:
         Raises:
             RunError: if there is none, or its file is damaged.
         """
-        found = [entry for entry in self._stored() if entry.step == step]
-        if not found:
+        entries = [entry for entry in self._stored() if entry.step == step]
+        if not entries:
             raise RunError(f"there is no picture of the cube at step {step}")
-        return self._summary(found[0])
+        return self._summary(entries[0])
 
     def summaries(self) -> list[FrameSummary]:
         """Return the summaries of all frames, ascending by step; no states are read.
@@ -207,7 +207,7 @@ class FrameStore:
         return self.folder / f"step-{step:08d}.safetensors"
 
     def _stored(self) -> list[_Stored]:
-        found = []
+        entries = []
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
             match = _NAME.fullmatch(path.name)
             if match is None or path.is_symlink():
@@ -216,8 +216,8 @@ class FrameStore:
                 status = path.stat()
             except FileNotFoundError:  # thinned out in this moment
                 continue
-            found.append(_Stored(path, int(match["step"]), status.st_size, status.st_mtime_ns))
-        return sorted(found, key=lambda entry: entry.step)
+            entries.append(_Stored(path, int(match["step"]), status.st_size, status.st_mtime_ns))
+        return sorted(entries, key=lambda entry: entry.step)
 
     def _thin(self) -> None:
         """Remove frames until the rest fits: each time the one that leaves the smallest gap."""
@@ -264,9 +264,9 @@ def _read(
             summary = FrameSummary.model_validate_json((tensors.metadata() or {}).get("frame", ""))
             steps, cells = summary.lattice_steps, summary.cells
             shapes = {"states": [steps + 1, cells, summary.channels], "gate": [steps, cells, len(EXPERTS)]}
-            found = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118
-            if {name: part.get_shape() for name, part in found.items()} != shapes or any(
-                part.get_dtype() != "F16" for part in found.values()
+            slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118
+            if {name: part.get_shape() for name, part in slices.items()} != shapes or any(
+                part.get_dtype() != "F16" for part in slices.values()
             ):
                 raise ValueError("its arrays are not those of a frame")
             if summary.step != entry.step:

@@ -118,8 +118,8 @@ class Listener:
         begin = time.monotonic()
         frame = self._frame
         if frame is None or frame.step != step:
-            wanted = self._must_keep or (begin >= self._show_due and self._is_watched(begin))
-            if not (now or (wanted and begin >= self._frame_due)):
+            due = self._must_keep or (begin >= self._show_due and self._is_watched(begin))
+            if not (now or (due and begin >= self._frame_due)):
                 return
             frame = self._frame = self._make_frame(step)
             self.record.add_frame(frame)

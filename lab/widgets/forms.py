@@ -149,13 +149,13 @@ def typed(key: str) -> dict[str, Any]:
 
     A callback runs before its page is drawn again, and may need to know it.
     """
-    found = {}
+    values = {}
     for name, widget in _widgets(key).items():
         if widget.value is not _NOTHING:
             value = _state(f"{key}.{widget.generation}.{name}", widget.value)
             if value != widget.value:
-                found[name] = value
-    return found
+                values[name] = value
+    return values
 
 
 def _state(key: str, value: Any) -> Any:

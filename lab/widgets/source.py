@@ -126,10 +126,10 @@ def choose_step(pictures: Pictures, source: Source, choice: Choice, name: str, *
         label: of the widget.
     """
     steps = pictures.steps(source)
-    asked = arrived(name)
-    if (number := whole_number(asked)) in steps:
+    requested = arrived(name)
+    if (number := whole_number(requested)) in steps:
         choice.set(number)
-    elif asked == NEWEST or choice.value not in steps:
+    elif requested == NEWEST or choice.value not in steps:
         choice.set(NEWEST)
     if not steps:
         publish(name, None)

@@ -102,13 +102,13 @@ def _live_student(service: TrainingService, shelf: StudentShelf, page: str) -> S
     of the last validation then; who asks for a newer one waits.
     """
     key = f"{page}_live"
-    asked = st.button(
+    pressed = st.button(
         "Refresh",
         key=f"{page}_refresh",
         help="Copy the student again as it is now. Until then you look at the same training step.",
         width="stretch",
     )
     held: Student | None = st.session_state.get(key)
-    if asked or held is None or service.snapshot().run_id not in (None, held.run):
-        held = st.session_state[key] = shelf.get(LIVE, wait=PATIENCE if asked else _GLANCE)
+    if pressed or held is None or service.snapshot().run_id not in (None, held.run):
+        held = st.session_state[key] = shelf.get(LIVE, wait=PATIENCE if pressed else _GLANCE)
     return held

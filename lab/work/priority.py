@@ -38,7 +38,7 @@ def wanted_priority() -> str:
     Raises:
         RuntimeError: if that is no priority.
     """
-    wanted = os.environ.get(PRIORITY_VARIABLE) or _IDLE
-    if wanted not in (_IDLE, _NORMAL):
-        raise RuntimeError(f"{PRIORITY_VARIABLE} is {wanted!r}: set it to '{_IDLE}' or '{_NORMAL}'")
-    return wanted
+    requested = os.environ.get(PRIORITY_VARIABLE) or _IDLE
+    if requested not in (_IDLE, _NORMAL):
+        raise RuntimeError(f"{PRIORITY_VARIABLE} is {requested!r}: set it to '{_IDLE}' or '{_NORMAL}'")
+    return requested

@@ -274,10 +274,10 @@ class Works:
             known = Answer(work.run(progress), work.version, work.version)
             defect = None
         except BaseException as cause:  # noqa: BLE001 - it belongs to whoever asks for the answer
-            told = isinstance(cause, (CellnetError, ValueError))
-            text = str(cause) if told else f"{type(cause).__name__}: {cause}"
+            expected = isinstance(cause, (CellnetError, ValueError))
+            text = str(cause) if expected else f"{type(cause).__name__}: {cause}"
             known = replace(kept.known, pending=False, error=text, cancelled=progress.cancelled.is_set())
-            defect = None if told else cause
+            defect = None if expected else cause
             if defect is not None:
                 _log.exception("a defect in %s", work.lane.name)
         seconds = monotonic() - begin

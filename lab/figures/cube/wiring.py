@@ -17,7 +17,7 @@ from lab.figures.cube.scenes import BoolArray, Dimensions
 
 @dataclass(frozen=True)
 class Wiring:
-    """Whom a cell sees: linear indices of its neighbors in each tier, nearest first."""
+    """The neighbors of a cell: their linear indices in each tier, nearest first."""
 
     cell: int
     position: tuple[int, int, int]

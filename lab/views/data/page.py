@@ -221,17 +221,17 @@ def embed_and_use(
     _job(service, embedding, settings, problem, embedding.answer().pending)
     if settings is None:
         return
-    wanted = differing(service.draft, settings, USED_FIELDS)
+    changes = differing(service.draft, settings, USED_FIELDS)
     if st.button(
         "Use for the next run",
         key="data_use",
-        type="primary" if wanted and not problem else "secondary",
-        disabled=bool(problem) or not wanted,
+        type="primary" if changes and not problem else "secondary",
+        disabled=bool(problem) or not changes,
         help=problem or "Source, column, limits and teacher go into the form on the page Train.",
         width="stretch",
     ):
-        use_for_next_run(service, wanted, _KEY)
-    uses = not wanted and not problem
+        use_for_next_run(service, changes, _KEY)
+    uses = not changes and not problem
     if not say_used(_KEY, still=uses) and uses:
         st.caption("The next run uses exactly this.")
 

@@ -134,9 +134,9 @@ def to_link(settings: Settings) -> dict[str, str]:
 
 def _remember(settings: Settings) -> None:
     st.session_state[_KEPT] = {name: get_value(settings, name) for name in PLAN}
-    wanted = to_link(settings)
-    if any(st.query_params.get(name) != value for name, value in wanted.items()):
-        st.query_params.update(wanted)
+    link = to_link(settings)
+    if any(st.query_params.get(name) != value for name, value in link.items()):
+        st.query_params.update(link)
 
 
 def _show(values: Mapping[str, Any]) -> None:
@@ -209,7 +209,7 @@ def _meaning(settings: Settings) -> None:
 
 def _use(service: TrainingService, snapshot: Snapshot, settings: Settings) -> None:
     apply, later = st.columns(2)
-    wanted = differing(service.draft, settings, PLAN)
+    changes = differing(service.draft, settings, PLAN)
     reason = _why_not(snapshot, settings)
     if apply.button(
         "Apply to the running training",
@@ -224,24 +224,24 @@ def _use(service: TrainingService, snapshot: Snapshot, settings: Settings) -> No
     if later.button(
         "Use for the next run",
         key="geometry_next",
-        disabled=not wanted,
+        disabled=not changes,
         help="Size, boundary and ratios go into the form on the page Train.",
         width="stretch",
     ):
-        use_for_next_run(service, wanted, _KEY)
+        use_for_next_run(service, changes, _KEY)
     if reason:
         st.caption(f"Not for the running training: {reason}")
-    say_used(_KEY, still=not wanted)
+    say_used(_KEY, still=not changes)
 
 
 def _why_not(snapshot: Snapshot, settings: Settings) -> str:
     """Why the ratios cannot be applied to a training; empty if they can."""
     if not snapshot.phase.is_training or snapshot.settings is None:
         return "no training is running; press Start first."
-    running, wanted = snapshot.settings.lattice, settings.lattice
-    if running.dimensions != wanted.dimensions:
+    running, planned = snapshot.settings.lattice, settings.lattice
+    if running.dimensions != planned.dimensions:
         return f"its cube has {size_text(running.dimensions)} cells, which is fixed while it trains."
-    if running.boundary != wanted.boundary:
+    if running.boundary != planned.boundary:
         return f"its boundary is {running.boundary}, which is fixed while it trains."
     if not differing(snapshot.settings, settings, PLAN):
         return "it has this geometry already."
@@ -311,12 +311,14 @@ def _cell_inputs(settings: Settings) -> Cell:
 
 def _cell(settings: Settings) -> Cell:
     """The chosen cell: as in the inputs or the address, else the one in the middle; inside the cube."""
-    found = [choice.value for choice in _CELL.values()]
-    if None in found:
+    position = [choice.value for choice in _CELL.values()]
+    if None in position:
         parts = st.query_params.get("cell", "").split("-")
         linked = len(parts) == len(_AXES) and all(part.isdecimal() for part in parts)
-        found = [int(part) for part in parts] if linked else [n // 2 for n in settings.lattice.dimensions]
-    x, y, z = (min(p, n - 1) for p, n in zip(found, settings.lattice.dimensions, strict=True))
+        position = (
+            [int(part) for part in parts] if linked else [n // 2 for n in settings.lattice.dimensions]
+        )
+    x, y, z = (min(p, n - 1) for p, n in zip(position, settings.lattice.dimensions, strict=True))
     return x, y, z
 
 

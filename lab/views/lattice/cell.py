@@ -29,8 +29,8 @@ class Chosen:
 
     Attributes:
         cell: its number; None while none is chosen.
-        wired: whom it sees; None where that is not known.
-        depth: how far below the surface it is, as far as it is known whom it sees.
+        wired: its neighbors; None where they are not known.
+        depth: its depth below the surface; None where its neighbors are not known.
         alone: whether the cube shows only it and those that it sees.
         outlined: whether those are outlined in the colors of their tiers.
     """
@@ -64,7 +64,7 @@ def choose_cell(count: int, settings: Settings) -> Chosen:
 
     Args:
         count: of cells in the cube.
-        settings: of the run, from which it is known whom a cell sees.
+        settings: of the run, which give the neighbors of a cell.
     """
     number, more = st.columns([2, 3], vertical_alignment="bottom")
     cell = number.number_input(

@@ -63,13 +63,13 @@ def _generated(subject: Subject, row: int) -> None:
     changed = folder.stat().st_mtime_ns
     try:
         with st.spinner("Writing …"):
-            found = _load(loaded, subject.key, changed)
+            generative = _load(loaded, subject.key, changed)
             embedding = subject.inspection.readouts[row, -1].tobytes()
-            written = _write(found.decoder, subject, folder, changed, embedding)
+            written = _write(generative.decoder, subject, folder, changed, embedding)
     except CellnetError as error:
         st.error(str(error))
         return
-    st.caption(f"generated{_trained_on(found, subject.student.step)}")
+    st.caption(f"generated{_trained_on(generative, subject.student.step)}")
     _show(subject, row, written)
 
 

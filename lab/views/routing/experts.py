@@ -39,7 +39,7 @@ def experts(pictures: Pictures, source: Source) -> None:
     source = chosen_training_step(pictures, source)
     head, button = st.columns([6, 2], vertical_alignment="center")
     head.subheader("The experts on held-out sentences")
-    asked = button.button(
+    pressed = button.button(
         f"Measure on {SAMPLE} sentences",
         key="routing_measure_button",
         type="primary",
@@ -47,16 +47,16 @@ def experts(pictures: Pictures, source: Source) -> None:
         "seconds for a small cube and minutes for a large one; the pages stay usable meanwhile.",
         width="stretch",
     )
-    if asked:
+    if pressed:
         st.session_state["routing_asked"] = (
             source,
             pictures.service.snapshot().step if source.follows else 0,
         )
-    wanted = st.session_state.get("routing_asked")
-    if wanted is None or wanted[0].run != source.run:
+    requested = st.session_state.get("routing_asked")
+    if requested is None or requested[0].run != source.run:
         st.caption("Nothing measured yet. Output norms, ablation costs and similarity (CKA) appear here.")
         return
-    what, version = wanted
+    what, version = requested
     answer = awaited(("experts", what), version, partial(_measure, pictures, what), name="experts")
     if answer.error:
         st.error(answer.error)

@@ -279,13 +279,13 @@ def _export_one(service: TrainingService, run: RunRecord) -> None:
             on_click="ignore",
             help="For: cellnet train --config FILE, or the form on the Train page.",
         )
-        wanted = st.button(
+        pressed = st.button(
             "Write an HTML report",
             key=f"runs_write_report.{run.id}",
             help="Curves, figures, tiers, a picture of the cube and all settings in one file that opens "
             "without a server and without the network.",
         )
-    if wanted:
+    if pressed:
         with st.spinner("Carrying a sentence through the cube and writing the report"):
             _report(service, run)
 

@@ -102,7 +102,7 @@ def choose_runs(service: TrainingService) -> Choice:
         help="Every word must occur in the name, id, note, device, parent or tags.",
         bind="query-params",
     )
-    wanted = tags.multiselect(
+    chosen_tags = tags.multiselect(
         "Tags",
         all_tags(runs),
         key="runs_tags",
@@ -118,7 +118,7 @@ def choose_runs(service: TrainingService) -> Choice:
         placeholder="any",
         bind="query-params",
     )
-    filters = Filters(words or "", wanted, stood, looks_in_trash())
+    filters = Filters(words or "", chosen_tags, stood, looks_in_trash())
     _table(service.store, filters)
     selected = st.query_params.get_all(_SELECTED)
     return Choice(runs, [run for run in runs if run.id in selected])

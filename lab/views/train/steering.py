@@ -52,13 +52,13 @@ def steering(service: TrainingService) -> None:
         st.subheader("Rate and gate")
         form.fields(RATES)
         facts = st.container()
-    wanted = form.checked()
+    requested = form.checked()
     with tiers:
-        tier_table(wanted)
-    if changes := {name: new for name, (_, new) in differences(snapshot.settings, wanted).items()}:
+        tier_table(requested)
+    if changes := {name: new for name, (_, new) in differences(snapshot.settings, requested).items()}:
         order(lambda: service.apply(changes))
     with facts:
-        _live_facts(service, wanted)
+        _live_facts(service, requested)
 
 
 @st.fragment
@@ -77,7 +77,7 @@ def _live_facts(service: TrainingService, shown: Settings) -> None:
 
 
 def tier_table(settings: Settings) -> None:
-    """Who sees whom with these settings, and what would fill a tier that is empty."""
+    """Draw the tiers of these settings, and the ratio that would fill a tier that is empty."""
     report = tier_report(settings)
     st.html(tier_markup(report))
     for tier, remedy in report.empty_tiers.items():
