@@ -19,7 +19,7 @@ Embeddings = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ReconstructionMeasures:
-    """How well a set of embeddings was given back.
+    """The quality of a set of reconstructions.
 
     Attributes:
         explained_variance: 1 - squared error / squared distance from the set's own mean.

@@ -25,7 +25,7 @@ _LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 
 
 def base_path() -> str:
-    """What every address of the server begins with: empty, or ``/name``."""
+    """Return the beginning of every address of the server: empty, or ``/name``."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{base}" if base else ""
 

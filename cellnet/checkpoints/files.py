@@ -30,7 +30,6 @@ from cellnet.checkpoints.manifest import (
 from cellnet.errors import CheckpointError, SettingsError
 from cellnet.files import new_folder
 from cellnet.settings import Settings, from_toml, save_toml
-from cellnet.student.surface import refuse_moved_surface
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
@@ -39,7 +38,7 @@ _SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What `load_checkpoint` found.
+    """The content of a checkpoint.
 
     Attributes:
         tensors: ``{group: {name: tensor}}``, bit-equal to what was saved.
@@ -114,8 +113,6 @@ def load_checkpoint(folder: Path, device: torch.device | str = "cpu") -> Checkpo
         data = _read_verified(folder / name, entry)
         if name == SETTINGS_FILE:
             settings = _parse_settings(data, folder)
-            if manifest.format < FORMAT:
-                refuse_moved_surface(settings, folder)
         else:
             named = _parse_tensors(data, folder / name)
             tensors[name.removesuffix(_SUFFIX)] = {key: value.to(device) for key, value in named.items()}

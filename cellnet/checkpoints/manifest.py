@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cellnet.errors import CheckpointError
 
 FORMAT = 2
-_FORMATS_READ = (1, FORMAT)
 STATE_FILE = "state.json"
 SETTINGS_FILE = "settings.toml"
 MAX_STATE_BYTES = 32 * 2**20
@@ -36,7 +35,7 @@ class FileEntry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What `state.json` holds."""
+    """The content of `state.json`."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -99,8 +98,7 @@ def read_manifest(folder: Path) -> Manifest:
     version = values.get("format") if isinstance(values, dict) else None
     if isinstance(version, int) and version > FORMAT:
         raise CheckpointError(
-            f"{folder} has checkpoint format {version} and this cellnet reads formats up to {FORMAT}; "
-            "upgrade cellnet"
+            f"{folder} has checkpoint format {version} and this cellnet reads {FORMAT}; upgrade cellnet"
         )
     try:
         manifest = Manifest.model_validate(values)
@@ -110,8 +108,11 @@ def read_manifest(folder: Path) -> Manifest:
         raise CheckpointError(
             f"{path} describes no checkpoint ({where}: {first['msg']}); use another checkpoint"
         ) from None
-    if manifest.format not in _FORMATS_READ:
-        raise CheckpointError(f"{folder} has the unknown format {version}; use another checkpoint")
+    if manifest.format != FORMAT:
+        raise CheckpointError(
+            f"{folder} has checkpoint format {version} and this cellnet reads {FORMAT}; "
+            "use another checkpoint"
+        )
     check_total({name: entry.bytes for name, entry in manifest.files.items()})
     return manifest
 

@@ -23,7 +23,7 @@ MAX_LISTED_REPEATS = 1000
 
 @dataclass(frozen=True, slots=True)
 class DataReport:
-    """What became of every row: ``rows_read = kept + duplicates + over_limit + sum(bad_reasons)``.
+    """The fate of every row: ``rows_read = kept + duplicates + over_limit + sum(bad_reasons)``.
 
     Attributes:
         source: the setting ``data.source``.

@@ -74,7 +74,7 @@ class GenerativeDecoder:
 
     @property
     def device(self) -> torch.device:
-        """Where the work runs."""
+        """The device."""
         return self.network.mean.device
 
     def write(

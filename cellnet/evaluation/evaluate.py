@@ -46,7 +46,7 @@ class Band:
 
 @dataclass(frozen=True)
 class StepGains:
-    """What each step adds to the explained variance; all are of the read-outs after steps 0..T.
+    """The gain of each step in explained variance; all are of the read-outs after steps 0..T.
 
     Attributes:
         explained_variance: of the read-out.

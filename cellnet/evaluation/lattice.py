@@ -22,7 +22,7 @@ _INTERIOR_NUMBERS = 2**26
 
 @dataclass(frozen=True)
 class InteriorMeasures:
-    """How many directions the answer of the interior has.
+    """The number of directions of the interior's answer.
 
     With V = s_T - s_0 on the interior cells, flattened and centered over the sentences, and G = V V', the
     participation ratio is tr(G)^2 / sum(G * G): 1 if all sentences move the interior along one line,
@@ -41,7 +41,7 @@ class InteriorMeasures:
 
 @dataclass(frozen=True)
 class LatticeMeasures:
-    """What the lattice does on a sample of sentences.
+    """Measures of the lattice on a sample of sentences.
 
     Attributes:
         intact_error: squared error of each sentence, all steps made, (n,).

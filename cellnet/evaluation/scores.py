@@ -28,7 +28,7 @@ SCORES = (
 
 @dataclass(frozen=True)
 class PerSentence:
-    """What was measured of each sentence, (n,) each.
+    """The measures of each sentence, (n,) each.
 
     Attributes:
         squared_error: |y^ - y|^2.

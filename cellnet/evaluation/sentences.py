@@ -26,7 +26,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Work:
-    """How the work is done."""
+    """The device, the batch size and the progress of an evaluation."""
 
     device: torch.device
     batch_size: int

@@ -24,7 +24,7 @@ RANDOM_SHARES: Final = (0.05, 0.1, 0.2)
 
 @dataclass(frozen=True)
 class Repair:
-    """How far damaged states are from those of the intact run; arrays are float64, (B, T + 1).
+    """The distance of damaged states from those of the intact run; arrays are float64, (B, T + 1).
 
     A distance is ||damaged - intact|| / ||intact||, over the channels of the cells in question.
 

@@ -18,7 +18,7 @@ Wide = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ExpertMeasures:
-    """What the experts do on a set of sentences; the order is that of the table of experts.
+    """Measures of the experts on a set of sentences; the order is that of the table of experts.
 
     Attributes:
         similarity: linear CKA between the experts' proposals at each step, (T, E, E); NaN where an expert

@@ -91,7 +91,7 @@ def tier_offsets(lattice: LatticeSettings, thresholds: DistanceThresholds) -> Ti
 
 @dataclass(frozen=True)
 class TierPopulation:
-    """How many neighbors the cells of a lattice have in one tier."""
+    """The numbers of neighbors in one tier."""
 
     offsets: int
     mean: float
@@ -113,7 +113,7 @@ def tier_population(low: float, high: float, lattice: LatticeSettings) -> TierPo
 
 @dataclass(frozen=True)
 class Reach:
-    """How far a signal can travel in T steps.
+    """The reach of a signal in T steps.
 
     Attributes:
         per_step: longest connection, in cells.
@@ -130,7 +130,7 @@ class Reach:
 
 @dataclass(frozen=True)
 class GeometryReport:
-    """What the distance ratios mean for one lattice."""
+    """The meaning of the distance ratios for one lattice."""
 
     thresholds: DistanceThresholds
     tiers: dict[Tier, TierPopulation]

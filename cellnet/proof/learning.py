@@ -103,7 +103,7 @@ def _reached_weights(expert: nn.Module, model: CellNet, *, full: bool) -> dict[s
 
 
 def prove_samples(subject: Subject) -> Proof:
-    """What the model makes of a sample does not depend on the others in its batch."""
+    """Prove that the answer to a sample does not depend on the others in its batch."""
     batch = subject.embeddings[:4]
     generator = torch.Generator().manual_seed(SEED)
     others = torch.randn(batch.shape, generator=generator, dtype=batch.dtype) * batch.std() + batch.mean()

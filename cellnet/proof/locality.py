@@ -69,7 +69,7 @@ def prove_reach(subject: Subject) -> Proof:
 
 @torch.no_grad()
 def prove_tiers(subject: Subject) -> Proof:
-    """What each expert proposes, before the gate, depends on the cell and its tier, and nothing else."""
+    """Prove that a proposal depends on the cell and its tier alone, before the gate."""
     lattice, settings = subject.awake.lattice, subject.settings
     states, start = _starts(subject)
     tiers = displacements(settings)

@@ -78,12 +78,12 @@ class Subject:
 
     @property
     def remark(self) -> str:
-        """What a detail must say about a fresh model."""
+        """Return the facts that a detail must name about a fresh model."""
         return "; fresh model, last layers drawn at random" if self.fresh else ""
 
     @property
     def small_remark(self) -> str:
-        """What a detail must say about the smaller cube."""
+        """Return the facts that a detail must name about the smaller cube."""
         dimensions = self.small.settings.lattice.dimensions
         same = dimensions == self.settings.lattice.dimensions
         return "" if same else f"; on a cube of {' x '.join(map(str, dimensions))} with the same weights"

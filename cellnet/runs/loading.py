@@ -51,7 +51,7 @@ class LoadedModel:
 
     @property
     def decoder_folder(self) -> Path:
-        """Where the decoder of this student is kept: in the folder of its run, or of its export.
+        """The folder of this student's decoder: in the folder of its run, or of its export.
 
         Raises:
             CheckpointError: if it is a checkpoint outside of a run, beside which nothing belongs.

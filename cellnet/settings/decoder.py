@@ -10,7 +10,7 @@ from cellnet.settings.base import SettingsGroup, setting
 
 
 class DecoderSettings(SettingsGroup):
-    """How an embedding becomes text again."""
+    """The way from an embedding back to text."""
 
     mode: Literal["retrieval", "generative"] = setting(
         "retrieval",

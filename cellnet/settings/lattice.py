@@ -133,7 +133,7 @@ class LatticeSettings(SettingsGroup):
 
 
 class NeighborSettings(SettingsGroup):
-    """How neighborhoods are computed. Distances come from `LatticeSettings` alone."""
+    """The computation of neighborhoods. Distances come from `LatticeSettings` alone."""
 
     block_cells: int = setting(
         0,

@@ -88,7 +88,7 @@ class GateSettings(SettingsGroup):
 
 
 class InitSettings(SettingsGroup):
-    """How weights start and whether a run can be repeated bit by bit."""
+    """The starting weights, and whether a run can be repeated bit by bit."""
 
     seed: int = setting(0, label="Seed", help="Seed of all random numbers.", ge=0, le=2**31 - 1)
     reproducible: bool = setting(

@@ -8,7 +8,7 @@ from cellnet.settings.base import SettingsGroup, setting
 
 
 class AdaptiveChunkerSettings(SettingsGroup):
-    """How work is split so that it fits in memory."""
+    """The split of work into parts that fit in memory."""
 
     max_history: int = setting(100, label="History", help="Measured chunks remembered.", ge=1, le=100000)
     optimal_batch_size: int = setting(
@@ -32,7 +32,7 @@ class AdaptiveChunkerSettings(SettingsGroup):
 
 
 class UnifiedOptimizerSettings(SettingsGroup):
-    """What is measured while training."""
+    """Measurements while training."""
 
     performance_monitoring_enabled: bool = setting(
         True, label="Monitor", help="Measure the time of each stage of a step."
@@ -64,7 +64,7 @@ class MemorySettings(SettingsGroup):
 
 
 class DeviceSettings(SettingsGroup):
-    """Where the work runs. The choice is explicit: a missing device is an error."""
+    """The device of the work. The choice is explicit: a missing device is an error."""
 
     device: str = setting(
         "cpu", label="Device", help="cpu, cuda or cuda:N.", pattern=r"^(cpu|cuda(:\d+)?)$"
@@ -75,7 +75,7 @@ class DeviceSettings(SettingsGroup):
 
 
 class LoggingSettings(SettingsGroup):
-    """What is written down."""
+    """Logs and stored metrics."""
 
     level: Literal["debug", "info", "warning", "error"] = setting(
         "info", label="Level", help="Least severity that is logged."

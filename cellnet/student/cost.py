@@ -50,7 +50,7 @@ _SECONDS_PER_PARAMETER: Final = 2.3e-8
 
 @dataclass(frozen=True)
 class StepCost:
-    """What one training step needs.
+    """The needs of one training step.
 
     Attributes:
         parameters: numbers that are learned.
@@ -283,7 +283,7 @@ class _FlopCounter(TorchDispatchMode):
 
 @dataclass(frozen=True)
 class _StateCost:
-    """What one lattice step costs for one cell of one sample, attention excepted."""
+    """The cost of one lattice step for one cell of one sample, attention excepted."""
 
     flops: float
     kept_bytes: float
@@ -333,7 +333,7 @@ def _small_lattice(settings: Settings) -> LatticeSettings:
 
 
 def _activation_bytes(settings: Settings, widths: list[int], blocks: int) -> int:
-    """What is kept between the passes: of each lattice step, or of one and the states if recomputed."""
+    """Return the bytes kept between the passes: of each step, or of one and the states if recomputed."""
     states = settings.lattice.cell_count * settings.training.batch_size
     per_state = states * settings.model.state_size * FLOAT_BYTES
     one = int(states * _state_cost(*_without_geometry(settings)).kept_bytes)

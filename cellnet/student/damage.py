@@ -16,7 +16,7 @@ from cellnet.student.experts import EXPERTS
 
 @dataclass(frozen=True)
 class Intervention:
-    """What is done to the cube during a run. Equal damage is an equal value, and hashable.
+    """Damage to the cube during a run. Equal damage is an equal value, and hashable.
 
     Attributes:
         lesioned: linear indices of cells whose state is held at zero from ``from_step`` on, to the end

@@ -27,7 +27,7 @@ _MUST_AGREE = ("teacher_width", "pooling", "normalize")
 
 @dataclass
 class EvaluationLog:
-    """What evaluators of sentence-transformers found; they report to ``model.model_card_data``.
+    """The findings of evaluators of sentence-transformers; they report to ``model.model_card_data``.
 
     Attributes:
         metrics: the newest value of each, by name.

@@ -33,7 +33,6 @@ from cellnet.student.surface import (
     EmbeddingToLatticeMapper,
     LatticeToEmbeddingExtractor,
     place,
-    refuse_moved_surface,
 )
 from cellnet.student.weights import check_weights
 
@@ -46,7 +45,6 @@ DESCRIPTION_FILE = "config.json"
 FORMAT = "cellnet-model"
 VERSION = 3
 MAX_DESCRIPTION_BYTES = 65_536
-_VERSIONS_READ = (2, VERSION)
 CELLS_AT_ONCE = 2**18
 MAX_REFINED_CODE = 1024
 _CELLS_REFINED_AT_ONCE = 2**15
@@ -105,7 +103,7 @@ class CellNet(SentenceEncoder, Student):
         return int(self.codec.surface_size**2)
 
     def sentences_at_once(self, most: int) -> int:
-        """How many sentences, at most ``most``, fit in memory at once where no gradient is kept."""
+        """Return the number of sentences, at most ``most``, that fit in memory without gradients."""
         return min(most, max(1, CELLS_AT_ONCE // self.settings.lattice.cell_count))
 
     def codes(self, embeddings: Float[Tensor, "batch width"]) -> Float[Tensor, "batch code"]:
@@ -264,11 +262,9 @@ class CellNet(SentenceEncoder, Student):
         for name in (MODEL_FILE, SETTINGS_FILE, DESCRIPTION_FILE):
             if not (source / name).is_file():
                 raise CheckpointError(f"{source} holds no {name}; give a folder that save_pretrained wrote")
-        version = _read_version(source / DESCRIPTION_FILE)
+        _check_version(source / DESCRIPTION_FILE)
         try:
             settings = load_toml(source / SETTINGS_FILE)
-            if version < VERSION:
-                refuse_moved_surface(settings, source)
             model = cls(settings)
         except SettingsError as error:
             raise CheckpointError(f"{source / SETTINGS_FILE} holds no settings: {error}") from None
@@ -283,8 +279,8 @@ class CellNet(SentenceEncoder, Student):
         return model.to(device).eval()
 
 
-def _read_version(path: Path) -> int:
-    """Return the version of the format; refuse what is no model of it, or of a version that is not read."""
+def _check_version(path: Path) -> None:
+    """Refuse a description of another format or version."""
     if path.stat().st_size > MAX_DESCRIPTION_BYTES:
         raise CheckpointError(f"{path} is too large to describe a model")
     try:
@@ -296,9 +292,8 @@ def _read_version(path: Path) -> int:
             f"{path} does not describe a {FORMAT}; give a folder that save_pretrained wrote"
         )
     version: object = description.get("version")
-    if not isinstance(version, int) or version not in _VERSIONS_READ:
+    if version != VERSION:
         raise CheckpointError(
             f"{path} is of version {version!r}, but this cellnet reads {VERSION}: "
             "use the cellnet that wrote it, or train again"
         )
-    return version

@@ -173,7 +173,7 @@ class BatchOrder:
 
 
 class Batches:
-    """What a training sees: batches without end of training embeddings and their variants.
+    """The data of a training: batches without end of training embeddings and their variants.
 
     With ``training.interpolation`` some rows of a batch are moved toward the row before them, by a share
     between 0 and a half; where the teacher's embeddings have unit length, so do these.

@@ -64,7 +64,7 @@ def set_rates(optimizer: torch.optim.AdamW, rate: float, linear_path_share: floa
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one step measured; all on the host."""
+    """The measures of one step; all on the host."""
 
     losses: dict[str, float]
     total: float

@@ -11,7 +11,7 @@ from cellnet.measures import ReconstructionMeasures
 
 
 class TrainerState(StrEnum):
-    """What a trainer is doing."""
+    """The state of a trainer."""
 
     READY = "ready"
     RUNNING = "running"

@@ -15,7 +15,7 @@ from cellnet.settings import LIVE_SETTINGS, Settings, with_changes
 
 
 class Command(Enum):
-    """What a training can be told."""
+    """A command to a training."""
 
     PAUSE = "pause"
     RESUME = "resume"

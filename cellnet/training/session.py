@@ -216,7 +216,7 @@ class TrainingSession:
         }
 
     def _baseline(self) -> dict[str, Any]:
-        """What is known before the first step."""
+        """Return the figures that are known before the first step."""
         return {
             "pca_explained_variance": self.pca.explained_variance,
             "pca_mean_cosine": self.pca.mean_cosine,

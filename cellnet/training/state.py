@@ -18,7 +18,7 @@ from cellnet.training.learner import Learner
 
 @dataclass
 class Progress:
-    """How far a training is, apart from weights."""
+    """The progress of a training, apart from weights."""
 
     step: int = 0
     best_validation: float = float("inf")

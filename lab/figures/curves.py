@@ -72,7 +72,7 @@ def _train_curves(train: Rows, name: str, smoothing: int) -> tuple[Curve, ...]:
 
 
 def _since(curve: Curve, first: int) -> Curve:
-    """What a curve does from a step on."""
+    """A mark at a step of a curve."""
     shown = curve.x >= first
     return replace(curve, x=curve.x[shown], y=curve.y[shown])
 

@@ -31,7 +31,7 @@ _HEIGHT: Final = 520
 
 
 def count_facts(data: SentenceData) -> dict[str, str]:
-    """What became of the rows, for people; what did not occur is left out."""
+    """Return the counts of the rows for people; zeros are left out."""
     report = data.report
     facts = {
         "rows read": f"{report.rows_read:,}",
@@ -50,7 +50,7 @@ def count_facts(data: SentenceData) -> dict[str, str]:
 
 
 def length_figure(data: SentenceData, settings: DataSettings) -> Figure:
-    """How many sentences have which length, by split, and the limits where they lie in the picture."""
+    """Draw the lengths of sentences by split, and the limits where they lie in the picture."""
     lengths = {"train": _lengths(data.train), "validation": _lengths(data.validation)}
     longest = max((int(part.max()) for part in lengths.values() if len(part)), default=1)
     width = max(1, -(-longest // _BINS))
@@ -122,7 +122,7 @@ def bad_rows_table(report: DataReport) -> pd.DataFrame:
 
 
 def reasons_table(report: DataReport) -> pd.DataFrame:
-    """How many rows are left out for each reason, the most frequent first."""
+    """Draw the number of rows left out for each reason, the most frequent first."""
     rows = sorted(report.bad_reasons.items(), key=lambda item: -item[1])
     return pd.DataFrame(rows, columns=["reason", "rows"])
 

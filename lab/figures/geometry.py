@@ -155,7 +155,7 @@ def _bar_width(end: float, count: int) -> float:
 
 @dataclass(frozen=True)
 class MeasuredStep:
-    """How long a training step took, with which settings, and who says so."""
+    """The measured time of a training step, with its settings and its source."""
 
     settings: Settings
     seconds: float
@@ -173,7 +173,7 @@ def measured_step(snapshot: Snapshot) -> MeasuredStep | None:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training would cost; ``seconds`` is None while nothing was measured on its device."""
+    """The cost of a training; ``seconds`` is None while nothing was measured on its device."""
 
     cost: StepCost
     seconds: float | None

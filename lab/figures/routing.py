@@ -307,7 +307,7 @@ def entropy_over_training(summaries: Sequence[FrameSummary]) -> Figure:
 
 
 def entropy_per_step(gate: Floats, region: BoolArray | None = None) -> Figure:
-    """How entropy is spread over cells in each lattice step: median, middle half, 5 to 95 percent.
+    """The spread of entropy over cells in each lattice step: median, middle half, 5 to 95 percent.
 
     Args:
         gate: (T, N, E).
@@ -397,7 +397,7 @@ def norms_figure(measures: ExpertMeasures) -> Figure:
 
 
 def ablation_figure(costs: Mapping[str, float]) -> Figure:
-    """What silencing each expert costs, in explained variance."""
+    """The cost of silencing each expert, in explained variance."""
     bars = trace(
         "bar",
         x=list(costs),

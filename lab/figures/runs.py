@@ -36,7 +36,7 @@ SPLITS: Final[tuple[Split, ...]] = ("train", "validation")
 
 @dataclass(frozen=True)
 class RunStyle:
-    """How the curves of a run are drawn."""
+    """The style of a run's curves."""
 
     label: str
     color: str

@@ -9,13 +9,13 @@ from lab.training import Snapshot
 
 @lru_cache(maxsize=32)
 def tier_report(settings: Settings) -> GeometryReport:
-    """What the distance ratios of these settings mean."""
+    """Return the report on the distance ratios of these settings."""
     thresholds = settings.neighbors.get_distance_thresholds(settings.lattice)
     return geometry_report(settings.lattice, thresholds, settings.model.steps)
 
 
 def gain(snapshot: Snapshot) -> float | None:
-    """How much more of the variance the cube explains than PCA does; None before the first validation."""
+    """Return the variance that the cube explains beyond PCA; None before the first validation."""
     if snapshot.explained_variance is None or snapshot.pca is None:
         return None
     return snapshot.explained_variance - snapshot.pca

@@ -28,7 +28,7 @@ MAX_PICTURES: Final = 6
 
 @dataclass(frozen=True)
 class Source:
-    """What to look at.
+    """The choice of a picture.
 
     Attributes:
         run: id of a run, or ``LIVE`` for the training under way or the last one of this process.
@@ -137,7 +137,7 @@ class Pictures:
         return "" if frame is None else str(frame.number)
 
     def agreements(self, source: Source) -> Answer[tuple[Floats, int]]:
-        """How much the cells agree between held-out sentences after each lattice step.
+        """Return the agreement of the cells between held-out sentences after each lattice step.
 
         Returns:
             An answer whose value is (T + 1, N), and over how many sentences.

@@ -40,7 +40,7 @@ Row = Annotated[list[Finite], Field(max_length=101)]
 
 
 class FrameSummary(BaseModel):
-    """What can be known of a frame without reading its states; T lattice steps.
+    """The facts of a frame that are known without its states; T lattice steps.
 
     Attributes:
         step: training steps made.

@@ -11,7 +11,7 @@ _FIRST_CAPACITY = 1024
 
 @dataclass(frozen=True)
 class Rows:
-    """What a history held when it was read.
+    """The content of a history when it was read.
 
     Attributes:
         steps: (n,) int64, read-only.

@@ -30,7 +30,7 @@ _WATCH_SECONDS = 5.0
 
 
 class Prepare(Protocol):
-    """Where the data come from; `cellnet.training.prepare_data` by default."""
+    """The source of the data; `cellnet.training.prepare_data` by default."""
 
     def __call__(
         self, settings: Settings, *, progress: Progress, should_stop: Callable[[], bool]

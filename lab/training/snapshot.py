@@ -19,7 +19,7 @@ _STEPS_OF_A_MEDIAN = 50
 
 
 class Phase(StrEnum):
-    """What the lab's training is doing."""
+    """The phase of the lab's training."""
 
     IDLE = "idle"
     PREPARING = "preparing data"
@@ -42,7 +42,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class Preparation:
-    """How far the data are: what is being done, how much of it, and how much there is (0: unknown)."""
+    """The progress of the data: a label, how much is done, and how much there is (0: unknown)."""
 
     label: str
     done: int = 0

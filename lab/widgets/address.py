@@ -11,7 +11,7 @@ _NUMBER: Final = re.compile(r"-?\d{1,11}(\.\d{1,11})?")
 
 
 def arrived(name: str) -> str | None:
-    """What a link put into the address under ``name``; None if this session wrote it there itself."""
+    """Return the value that a link put under ``name``; None if this session wrote it there itself."""
     seen = st.query_params.get(name)
     if seen is None or seen == st.session_state.get(_slot(name)):
         return None

@@ -69,7 +69,7 @@ def field_label(name: str) -> str:
 
 
 def field_help(name: str) -> str:
-    """What the setting does, its range, and its name in a settings file."""
+    """Return the help of a setting: its meaning, range, and name in a settings file."""
     field = FIELDS[name]
     range_text = field_bounds(field).text.replace(f"{_LEAST:g}", "just above 0")
     allowed = f" Range: {range_text}." if range_text else ""
@@ -145,7 +145,7 @@ def renew(key: str) -> None:
 
 
 def typed(key: str) -> dict[str, Any]:
-    """What the widgets under ``key`` were set to since they were last drawn, ``{"group.key": value}``.
+    """Return the values set in widgets under ``key`` since they were drawn, ``{"group.key": value}``.
 
     A callback runs before its page is drawn again, and may need to know it.
     """
@@ -159,7 +159,7 @@ def typed(key: str) -> dict[str, Any]:
 
 
 def _state(key: str, value: Any) -> Any:
-    """What a widget stands at, or else the value; a tuple has a widget for each number."""
+    """Return the state of a widget, or else the value; a tuple has a widget for each number."""
     if isinstance(value, tuple):
         return tuple(
             st.session_state.get(f"{key}.{axis}", number) for axis, number in zip("xyz", value, strict=True)

@@ -74,7 +74,7 @@ def keep_region(page: Page, cells: BoolArray | None) -> None:
 
 
 def kept_region(page: Page, count: int) -> BoolArray | None:
-    """What a page showed last of a cube of ``count`` cells; None for all."""
+    """Return the region that a page showed last of a cube of ``count`` cells; None for all."""
     cells: BoolArray | None = st.session_state.get(f"region.{page}")
     return cells if cells is not None and len(cells) == count else None
 

@@ -48,7 +48,7 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Files:
-    """What a student is measured with, beside the sentences of its run.
+    """The files of an evaluation, beside the sentences of its run.
 
     Attributes:
         pairs: a .csv file of pairs with human scores.

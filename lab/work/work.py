@@ -31,7 +31,7 @@ class WorkCancelled(CellnetError):  # noqa: N818 - a wish fulfilled, not a failu
 
 @dataclass(frozen=True)
 class Stage:
-    """How far some work is.
+    """The progress of some work.
 
     Attributes:
         label: the part under way.
@@ -46,17 +46,17 @@ class Stage:
 
     @property
     def share(self) -> float:
-        """How much of the part is done, 0 to 1."""
+        """The share of the part that is done, 0 to 1."""
         return min(1.0, self.done / self.total) if self.total else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the part still takes, as far as known."""
+        """The seconds that the part still takes, as far as known."""
         return (self.total - self.done) / self.speed if self.speed else None
 
 
 class Progress:
-    """What some work says about itself while it runs, and whether it is to end."""
+    """The reports of some work while it runs, and whether it is to end."""
 
     def __init__(self) -> None:
         self.stage = Stage()
@@ -116,7 +116,7 @@ class Work(Generic[Value]):
 
 @dataclass(frozen=True)
 class Answer(Generic[Value]):
-    """What is known of some work.
+    """The state of some work.
 
     Attributes:
         value: the newest result; None before the first.
@@ -150,7 +150,7 @@ class _Kept:
     stays: bool = False
 
     def answer(self) -> Answer[Any]:
-        """What is known now."""
+        """The state now."""
         seconds = monotonic() - self.began if self.known.pending else self.known.seconds
         return replace(self.known, stage=self.progress.stage, seconds=seconds)
 

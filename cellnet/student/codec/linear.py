@@ -81,9 +81,9 @@ class EmbeddingTransformer(nn.Module):
         return centered * self.scale + self.mean
 
     def encode_nonlinear(self, centered: Tensor) -> Tensor | float:
-        """What a codec adds to the code (B, n*n) of centered embeddings (B, D)."""
+        """Return the addition to the code (B, n*n) of centered embeddings (B, D)."""
         return 0.0
 
     def decode_nonlinear(self, surface: Tensor) -> Tensor | float:
-        """What a codec adds to the centered embedding (B, D) of a surface (B, n, n, C)."""
+        """Return the addition to the centered embedding (B, D) of a surface (B, n, n, C)."""
         return 0.0

@@ -6,7 +6,7 @@ from cellnet.student.surface.mapper import (
     SurfacePositionalEncoding,
     VolumeStateInitializer,
 )
-from cellnet.student.surface.placement import Placement, place, refuse_moved_surface, surface_size
+from cellnet.student.surface.placement import Placement, place, surface_size
 
 __all__ = [
     "EmbeddingToLatticeMapper",
@@ -15,6 +15,5 @@ __all__ = [
     "SurfacePositionalEncoding",
     "VolumeStateInitializer",
     "place",
-    "refuse_moved_surface",
     "surface_size",
 ]

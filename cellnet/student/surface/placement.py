@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cellnet.errors import CheckpointError, SettingsError
+from cellnet.errors import SettingsError
 from cellnet.lattice.geometry import Dimensions, coordinates, linear_index
 from cellnet.settings import Settings
 
@@ -62,19 +61,6 @@ def place(settings: Settings) -> Placement:
     even = strategy == "uniform"
     cells = _spread(dimensions, size * size) if even else _ranked(dimensions, strategy, size * size)
     return Placement(size, cells.sort().values, torch.arange(size * size))
-
-
-def refuse_moved_surface(settings: Settings, source: Path) -> None:
-    """Refuse weights that were saved when ``uniform`` placed the surface on other cells.
-
-    Raises:
-        CheckpointError: if they were.
-    """
-    if settings.embedding.placement_strategy == "uniform":
-        raise CheckpointError(
-            f"{source} was saved when embedding.placement_strategy 'uniform' placed the surface on other "
-            "cells, for which its weights were trained: use the cellnet that wrote it, or train again"
-        )
 
 
 def _on_faces(dimensions: Dimensions, size: int, *, only_first: bool) -> tuple[Tensor, Tensor]:

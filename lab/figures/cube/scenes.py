@@ -48,7 +48,7 @@ class Geometry:
     key: str
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """What the browser needs to draw the faces, by name."""
+        """Return the arrays of the faces for the browser, by name."""
         return {"cells": self.cells, "sides": self.sides}
 
 
@@ -76,7 +76,7 @@ class Mesh:
     spacing: Spacing = (0.0, 0.0, 0.0)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """What the browser needs to draw the triangles, by name."""
+        """Return the arrays of the triangles for the browser, by name."""
         return {
             "cells": self.cells,
             "points": self.points,
@@ -87,7 +87,7 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Legend:
-    """How to read the colors; ``ramp`` has limits, ``categories`` names, ``rgb`` neither."""
+    """A legend of colors; ``ramp`` has limits, ``categories`` names, ``rgb`` neither."""
 
     kind: Literal["ramp", "categories", "rgb"]
     label: str
@@ -122,7 +122,7 @@ def visible_cells(
     threshold: tuple[float, float] | None = None,
     clip: ClipBox | None = None,
 ) -> BoolArray:
-    """Which cells to draw, as (N,) bool: value inside ``threshold`` (both ends included) and position
+    """Return the cells to draw, as (N,) bool: value inside ``threshold`` (both ends included) and position
     inside ``clip``, given as ``((x0, x1), (y0, y1), (z0, z1))`` in cells, both ends included.
     """
     visible = np.ones(dimensions, dtype=np.bool_)

@@ -14,7 +14,7 @@ _MARGIN: Final = 1.12
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """Where to look from.
+    """A viewpoint.
 
     Attributes:
         position, focal_point: in cell edges.

@@ -65,7 +65,7 @@ def position_of(cell: int, dimensions: Dimensions) -> tuple[int, int, int]:
 
 @lru_cache(maxsize=8)
 def depth(settings: Settings) -> npt.NDArray[np.int64]:
-    """How far each cell is from the nearest one that holds the surface: (N,), 0 for those that do.
+    """Return the distance of each cell to the nearest one that holds the surface: (N,), 0 for those.
 
     A cell next to another, also across an edge or a corner, is 1 away from it.
     """

@@ -173,7 +173,7 @@ def _width(chosen: EmbeddingSettings) -> int | None:
 
 
 def _width_key(chosen: EmbeddingSettings) -> str:
-    """What of the settings decides whether there is such a teacher, and its width."""
+    """Return the settings that decide whether there is such a teacher, and its width."""
     return chosen.model_dump_json(include={"teacher", "pooling", "normalize", "max_tokens"})
 
 
@@ -331,14 +331,14 @@ def job_text(now: Answer[TrainingData]) -> str:
 
 
 def counts(data: SentenceData) -> None:
-    """What became of the rows."""
+    """Draw the counts of the rows."""
     st.html(facts_markup(count_facts(data)))
     if data.problem:
         st.error(data.problem[0].upper() + data.problem[1:])
 
 
 def lengths(data: SentenceData, settings: DataSettings) -> None:
-    """How long the sentences are."""
+    """Draw the lengths of the sentences."""
     if not data.report.kept:
         st.info("There is no sentence to measure. Look at the bad rows for the reasons.")
         return
@@ -386,7 +386,7 @@ def sentence_list(data: SentenceData) -> None:
 
 
 def bad_rows(data: SentenceData) -> None:
-    """Which rows are left out, and why."""
+    """Draw the rows that are left out, with reasons."""
     report = data.report
     total = sum(report.bad_reasons.values())
     if not total:
@@ -401,7 +401,7 @@ def bad_rows(data: SentenceData) -> None:
 
 
 def repeats(data: SentenceData) -> None:
-    """Which texts occur more than once."""
+    """Draw the texts that occur more than once."""
     report = data.report
     if not report.duplicates:
         st.success("Every text occurs once.")

@@ -45,7 +45,7 @@ _PAIR_SCORES: Final = {"spearman": "Spearman", "spearman_code": "Spearman of the
 
 
 def ask(service: TrainingService, works: Works, student: Student) -> None:
-    """How much to measure, and the button that begins it."""
+    """Draw the size of an evaluation, and the button that begins it."""
     sizes, refinement_place, mlp_place, more, button = st.columns(
         [4, 2, 3, 2, 2], vertical_alignment="bottom"
     )
@@ -127,7 +127,7 @@ def _choose_files(root: Path) -> Files:
 
 @st.fragment
 def results(service: TrainingService, works: Works, student: Student) -> None:
-    """What was measured last, and what is being measured."""
+    """Draw the newest evaluation, and the progress of the one under way."""
     wish: Wish | None = st.session_state.get(_ASKED)
     if wish is None or wish.student.run != student.run:
         st.info("Nothing measured yet. Press Evaluate: the scores appear here, with their intervals.")

@@ -20,7 +20,7 @@ from lab.widgets.scrub import choose_box
 
 @dataclass(frozen=True)
 class Shown:
-    """What one cube of the page shows.
+    """The content of one cube of the page.
 
     Attributes:
         source: where its picture comes from.
@@ -50,7 +50,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Look:
-    """How the cube is drawn."""
+    """The way in which the cube is drawn."""
 
     coloring: Coloring
     channel: int

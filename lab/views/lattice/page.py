@@ -79,7 +79,7 @@ class Beside:
 
 
 def choose_source(pictures: Pictures) -> tuple[Source, Beside | None]:
-    """What to look at, and what to put beside it."""
+    """Draw the choice of a cube, and of another beside it."""
     run_place, text_place, beside_place = st.columns([3, 5, 5])
     with run_place:
         run = choose_run(pictures.service, RUN, "run")
@@ -122,7 +122,7 @@ def _choose_beside(pictures: Pictures, source: Source) -> Beside | None:
 
 @st.fragment
 def lattice(pictures: Pictures, source: Source, beside: Beside | None) -> None:
-    """How to look, the cubes, steps to scrub through, and the panel of a cell; live where it can be."""
+    """Draw the look, the cubes, the steps and the panel of a cell; live where possible."""
     settings = settings_to_see(pictures, source)
     if settings is None:
         return

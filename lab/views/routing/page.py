@@ -62,7 +62,7 @@ def _keys() -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class _Moment:
-    """What the charts of the gates show.
+    """The data of the charts of the gates.
 
     Attributes:
         source: where the picture comes from.
@@ -87,7 +87,7 @@ def choose_source(pictures: Pictures) -> Source:
 
 
 def _choose_overview() -> Overview:
-    """What the first cube shows."""
+    """Draw the choice of the first cube's colors."""
     overview: Overview = st.segmented_control(
         "First cube",
         list(OVERVIEWS),
@@ -239,7 +239,7 @@ def _triangle(moment: _Moment, region: BoolArray | None) -> None:
 
 
 def _moment(pictures: Pictures, source: Source, anew: bool) -> _Moment | None:
-    """What the charts show, which stays until a new one is asked for."""
+    """Return the data of the charts, which stay until newer ones are there."""
     kept: _Moment | None = st.session_state.get(_MOMENT)
     if kept is None or kept.source != source or anew:
         settings = pictures.settings(source.run)

@@ -60,7 +60,7 @@ _COLUMNS: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Filters:
-    """What the table shows; see `lab.figures.runs.filter_runs`."""
+    """The content of the table; see `lab.figures.runs.filter_runs`."""
 
     words: str
     tags: Sequence[str]
@@ -74,7 +74,7 @@ class Filters:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a page of runs was drawn from, read once: the runs shown there, and those of them selected."""
+    """The data of the page, read once: the runs shown there, and those of them selected."""
 
     runs: Sequence[RunRecord]
     selected: Sequence[RunRecord]

@@ -66,7 +66,7 @@ def setup_form(service: TrainingService) -> None:
 
 
 def data_note(settings: Settings) -> str:
-    """What the first start waits for, said plainly."""
+    """Say what the first start waits for."""
     if settings.data.source != "docstrings":
         return "The teacher embeds the sentences of the file once; later starts take them from the cache."
     limit = settings.data.limit

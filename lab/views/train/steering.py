@@ -63,7 +63,7 @@ def steering(service: TrainingService) -> None:
 
 @st.fragment
 def _live_facts(service: TrainingService, shown: Settings) -> None:
-    """What has been reached; draws the page anew where its controls no longer show what is set."""
+    """Draw the result so far; draw the page anew where its controls no longer show the settings."""
     snapshot, saving = service.snapshot(), _saving()
     if snapshot.settings != shown:
         st.rerun()
@@ -91,7 +91,7 @@ def tier_table(settings: Settings) -> None:
 
 
 def run_facts(snapshot: Snapshot) -> None:
-    """What has been reached so far, next to PCA, and the checkpoint to take away."""
+    """Draw the result so far, next to PCA, and the checkpoint to take away."""
     st.html(_facts(snapshot))
 
 
@@ -100,7 +100,7 @@ def _facts(snapshot: Snapshot) -> Markup:
 
 
 def _waiting_markup(snapshot: Snapshot) -> Markup:
-    """What was turned and acts from the next batch on, to be seen at once."""
+    """Draw the changes that act from the next batch on."""
     changes = ", ".join(f"{FIELDS[name].title} {value:g}" for name, value in snapshot.waiting.items())
     return note_markup(f"From the next batch on: {changes}") if changes else Markup()
 
