@@ -22,7 +22,6 @@ from cellnet.evaluation import (
     as_dict,
     evaluate,
     parameter_count,
-    train_perceptron,
 )
 from cellnet.measures import Embeddings
 from cellnet.runs.loading import LoadedModel, load_model
@@ -30,6 +29,7 @@ from cellnet.settings import Settings, with_changes
 from cellnet.student.codec import PCA, fit_pca
 from cellnet.teacher import Teacher
 from cellnet.training import TrainingData, prepare_data
+from cellnet.training.baseline import train_perceptron
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,6 @@ from cellnet.evaluation.scores import NEIGHBORS, SCORES
 from cellnet.evaluation.subjects import WHO, Pairs
 from cellnet.evaluation.values import as_dict
 from cellnet.student.perceptron import Perceptron, parameter_count
-from cellnet.training.baseline import train_perceptron
 
 __all__ = [
     "LEVEL",
@@ -29,5 +28,4 @@ __all__ = [
     "evaluate",
     "measure_lattice",
     "parameter_count",
-    "train_perceptron",
 ]

@@ -15,10 +15,10 @@ from cellnet.evaluation import (
     SentenceReader,
     evaluate,
     parameter_count,
-    train_perceptron,
 )
 from cellnet.student.codec import fit_pca
 from cellnet.teacher import Teacher
+from cellnet.training.baseline import train_perceptron
 from lab.sources.students import Student
 from lab.training import TrainingService
 from lab.work.work import Lane, Progress, Work

@@ -6,34 +6,16 @@ from typing import Any
 
 import pytest
 import torch
+from small_student import SETTINGS
 from torch import Tensor
 
 from cellnet.checkpoints import load_checkpoint, pack, save_checkpoint
 from cellnet.errors import CheckpointError
 from cellnet.runs import RunStore
 from cellnet.runs.transfer import import_checkpoint
-from cellnet.settings import preset, with_changes
 from cellnet.training import EmbeddingTrainer
 from cellnet.training.benchmark import random_data
 
-SETTINGS = with_changes(
-    preset("quickstart"),
-    {
-        "lattice.dimensions": (4, 4, 4),
-        "model.state_size": 6,
-        "model.steps": 2,
-        "local.hidden_size": 5,
-        "functional.hidden_size": 6,
-        "distant.hidden_size": 7,
-        "gate.hidden_size": 8,
-        "embedding.teacher_width": 20,
-        "embedding.lifting_strategy": "own_value",
-        "training.batch_size": 8,
-        "training.max_steps": 4,
-        "device.device": "cpu",
-        "device.threads": 1,
-    },
-)
 DATA = random_data(SETTINGS, 52)
 
 Tensors = dict[str, dict[str, Tensor]]

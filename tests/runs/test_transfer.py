@@ -10,6 +10,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+import small_student
 import torch
 from torch import Tensor
 
@@ -18,28 +19,12 @@ from cellnet.errors import CheckpointError, RunError
 from cellnet.runs import RunStore
 from cellnet.runs.loading import load_model
 from cellnet.runs.transfer import IMPORTS_FOLDER, export_run, import_checkpoint
-from cellnet.settings import Settings, preset, with_changes
+from cellnet.settings import Settings, with_changes
 from cellnet.training import TrainingSession
 from cellnet.training.benchmark import random_data
 
 SETTINGS = with_changes(
-    preset("quickstart"),
-    {
-        "lattice.dimensions": (4, 4, 4),
-        "model.state_size": 6,
-        "model.steps": 2,
-        "local.hidden_size": 5,
-        "functional.hidden_size": 6,
-        "distant.hidden_size": 7,
-        "gate.hidden_size": 8,
-        "embedding.teacher_width": 20,
-        "embedding.lifting_strategy": "own_value",
-        "training.batch_size": 8,
-        "training.max_steps": 4,
-        "training.validate_every": 2,
-        "training.checkpoint_every": 2,
-        "device.threads": 1,
-    },
+    small_student.SETTINGS, {"training.validate_every": 2, "training.checkpoint_every": 2}
 )
 DATA = random_data(SETTINGS, 52)
 

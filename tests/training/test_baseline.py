@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from cellnet.errors import TrainingError
-from cellnet.evaluation import Perceptron, train_perceptron
+from cellnet.evaluation import Perceptron
 from cellnet.losses import LossInput, make_losses
 from cellnet.measures import measure_reconstruction
 from cellnet.settings import Settings, with_changes
 from cellnet.student.codec import fit_pca
 from cellnet.student.student import CellNet
+from cellnet.training.baseline import train_perceptron
 from cellnet.training.benchmark import random_data
 from cellnet.training.data import TrainingData
 from cellnet.training.events import ChangeEvent
